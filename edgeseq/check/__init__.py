@@ -1,0 +1,1 @@
+"""Proof: whole sequence = frame by frame = any chunking, from the bundle alone."""

@@ -1,0 +1,139 @@
+"""The state contract: all that an app must know to run a step graph, as data in the file.
+
+It is stored as JSON under the ONNX `metadata_props` key `edgeseq.contract`, so a bare `.onnx`
+can be run correctly by someone who never saw the bundle. `export/README.md` is its page.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edgeseq.errors import ConfigError, ModelError
+from edgeseq.specs import parse
+
+METADATA_KEY = "edgeseq.contract"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One time step of input, as the sensor gives it: raw units, no scaling by the app."""
+
+    channels: tuple[str, ...]
+    """Name of each raw channel, in order."""
+    units: tuple[str, ...]
+    """Physical unit of each channel."""
+    sample_rate_hz: float
+    """Samples per second of the sensor."""
+    samples: int = 1
+    """Consecutive samples in one frame, oldest first: value `s * len(channels) + c`."""
+    name: str = "frames"
+    """ONNX input, float32, shape `(N, T, F)`."""
+
+    @property
+    def size(self) -> int:
+        """Values in one frame (`F`)."""
+        return len(self.channels) * self.samples
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames per second."""
+        return self.sample_rate_hz / self.samples
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the graph returns for every frame."""
+
+    kind: Literal["logits", "value"]
+    labels: tuple[str, ...]
+    """Class names of logits, or names of the predicted values."""
+    units: str = ""
+    """Physical unit of values."""
+    decision: str = ""
+    """How an app turns outputs into an answer, in one sentence."""
+    residual_of: int | None = None
+    """Value of the frame that the prediction is added to (forecasts start from persistence)."""
+    name: str = "logits"
+    """ONNX output, float32, shape `(N, T, len(labels))`."""
+
+
+@dataclass(frozen=True)
+class State:
+    """One tensor that must be fed back: `output` of a call is `input` of the next."""
+
+    input: str
+    output: str
+    shape: tuple[str, ...]
+    """Dimensions; `N` (streams) stays symbolic, all others are numbers, written as text."""
+    dtype: Literal["float32", "int64"]
+    meaning: str
+    initial: float = 0.0
+    """Every element's value before the first frame."""
+    in_place: bool = False
+    """`input` and `output` may be the same memory: nothing reads the old state after the write."""
+
+    @property
+    def stream_axis(self) -> int:
+        """The axis on which streams lie."""
+        return self.shape.index("N") if "N" in self.shape else 0
+
+    def sized(self, streams: int) -> tuple[int, ...]:
+        """Return the shape for `streams` streams."""
+        return tuple(streams if size == "N" else int(size) for size in self.shape)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything that is true of one ONNX file's inputs and outputs."""
+
+    frame: Frame
+    output: Output
+    states: tuple[State, ...]
+    form: Literal["step", "sequence"]
+    """`step`: (chunk, state) → (outputs, next state); `sequence`: whole input, no state."""
+    min_onnxruntime: str
+    """The oldest ONNX Runtime release that runs the file."""
+    producer: str
+    """edgeseq's version, with the git commit where there is one."""
+    recipe: str
+    streams: int | None = None
+    """Fixed number of streams `N`, or none where any is allowed."""
+    chunk_min: int = 1
+    chunk_max: int | None = None
+    """Frames `T` allowed in one call, or none where there is no limit."""
+    after_gap: str = "reset: give every state its initial value; frames before a gap do not count"
+    version: int = VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract as JSON values."""
+        table: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return table
+
+    @classmethod
+    def from_json(cls, table: dict[str, Any], *, where: str) -> "Contract":
+        """Read a contract; unknown versions and unknown keys are refused."""
+        if table.get("version") != VERSION:
+            raise ModelError(
+                f"{where}: contract version {table.get('version')!r} is unknown; this edgeseq "
+                f"reads version {VERSION}. Upgrade edgeseq, or export again"
+            )
+        try:
+            return parse(table, cls, where=where)
+        except ConfigError as error:
+            raise ModelError(str(error)) from None
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], *, where: str) -> "Contract":
+        """Read the contract out of an ONNX file's `metadata_props`."""
+        if METADATA_KEY not in metadata:
+            raise ModelError(
+                f"{where} carries no edgeseq contract, so its state cannot be known. "
+                "Look at it with: edgeseq inspect FILE.onnx"
+            )
+        try:
+            table = json.loads(metadata[METADATA_KEY])
+        except ValueError as error:
+            raise ModelError(f"{where}: its contract is not JSON: {error}") from None
+        return cls.from_json(table, where=where)

@@ -1,0 +1,1 @@
+"""Weights → step graph with its state contract."""

@@ -1,0 +1,165 @@
+"""A compact causal Transformer: every frame attends to the last `window` frames, itself included.
+
+Pre-norm blocks. Linear maps carry no bias (the norms before them do), which keeps the exported
+graph to one node per map. Positions are rotary (Su et al. 2021, arXiv:2104.09864) with whole
+numbers of turns per `2 * window` frames: the angle of frame `t` is that of frame `t + 2 * window`,
+so a stream may run for ever on a counter that wraps and never loses precision.
+
+Sizes: N streams, T frames, F values per frame, D width, H heads, K = D / H, M feed-forward
+units, W window, C outputs.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgeseq.errors import ConfigError, UsageError
+
+
+@dataclass(frozen=True)
+class TransformerSpec:
+    """Sizes of a causal windowed Transformer."""
+
+    width: int
+    feed_forward: int
+    layers: int = 2
+    heads: int = 4
+    window: int = 64
+    """Frames that a frame can see, itself included."""
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise ConfigError(
+                "transformer",
+                [f"width: {self.width} is not a multiple of 2 x heads = {2 * self.heads}"],
+            )
+
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """Count trainable parameters."""
+        block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
+        return (inputs + 1 + outputs + 2) * self.width + self.layers * block
+
+    @classmethod
+    def sized(
+        cls, parameters: int, inputs: int, outputs: int, window: int = 64
+    ) -> "TransformerSpec":
+        """Return the two-block Transformer closest below `parameters`, M near 4 D."""
+        step = 2 * cls.heads
+        width = max(step, step * round(math.sqrt(parameters / (cls.layers * 12)) / step))
+        fixed = cls(width, 0, window=window).parameters(inputs, outputs)
+        feed_forward = (parameters - fixed) // (2 * width * cls.layers)
+        if feed_forward < 1:
+            raise UsageError(
+                f"a Transformer with {inputs} inputs and {outputs} outputs cannot have only "
+                f"{parameters} parameters; try --params {fixed + 2 * width * cls.layers}"
+            )
+        return cls(width, feed_forward, window=window)
+
+
+def rotary_angles(window: int, head_size: int) -> NDArray[np.float64]:
+    """Return the rotary angles `(2 W, K / 2)` in radians; row `t` is frame `t` modulo `2 W`.
+
+    Turns per period run geometrically from 1 to about one radian a frame, as whole numbers.
+    """
+    period = 2 * window
+    turns = np.rint(np.geomspace(1, max(1.0, period / (2 * math.pi)), head_size // 2))
+    return 2 * math.pi * np.outer(np.arange(period), turns) / period
+
+
+class Attention(nn.Module):
+    """Causal self-attention over the last W frames."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, spec: TransformerSpec) -> None:
+        super().__init__()
+        self.heads, self.window = spec.heads, spec.window
+        self.dropout = spec.dropout
+        self.qkv = nn.Linear(spec.width, 3 * spec.width, bias=False)
+        self.out = nn.Linear(spec.width, spec.width, bias=False)
+        angles = torch.from_numpy(rotary_angles(spec.window, spec.width // spec.heads))
+        self.register_buffer("cos", angles.cos().float(), persistent=False)  # (2 W, K / 2)
+        self.register_buffer("sin", angles.sin().float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, T, D)` to `(N, T, D)`."""
+        batch, frames, width = x.shape
+        qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (N, H, T, K) each
+        y = self._attend(self._rotate(q), self._rotate(k), v)
+        out: Tensor = self.out(y.transpose(1, 2).reshape(batch, frames, width))
+        return out
+
+    def _rotate(self, x: Tensor) -> Tensor:
+        """Turn each pair `(x[j], x[j + K / 2])` by its frame's angle."""
+        position = torch.arange(x.shape[2], device=x.device) % len(self.cos)
+        cos, sin = self.cos[position], self.sin[position]  # (T, K / 2)
+        a, b = x.chunk(2, dim=-1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend in blocks of W queries, each to its own block and the one before: O(T W)."""
+        batch, heads, frames, size = q.shape
+        dropout = self.dropout if self.training else 0.0
+        if frames <= self.window:
+            return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        window = self.window
+        blocks = -(-frames // window)
+        tail = blocks * window - frames
+        q = F.pad(q, (0, 0, 0, tail)).view(batch, heads, blocks, window, size)
+        k, v = (
+            F.pad(z, (0, 0, window, tail)).unfold(2, 2 * window, window).transpose(-1, -2)
+            for z in (k, v)
+        )  # (N, H, blocks, 2 W, K)
+        query = torch.arange(window, device=q.device)[:, None] + window
+        key = torch.arange(2 * window, device=q.device)
+        seen = (key <= query) & (key > query - window)  # (W, 2 W)
+        first = seen & (key >= window)  # nothing lies before the first block
+        mask = torch.stack([first] + [seen] * (blocks - 1))  # (blocks, W, 2 W)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        whole: Tensor = y.reshape(batch, heads, blocks * window, size)
+        return whole[:, :, :frames]
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward network, each behind a norm and beside a residual."""
+
+    def __init__(self, spec: TransformerSpec) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(spec.width)
+        self.attention = Attention(spec)
+        self.norm2 = nn.LayerNorm(spec.width)
+        self.up = nn.Linear(spec.width, spec.feed_forward, bias=False)
+        self.down = nn.Linear(spec.feed_forward, spec.width, bias=False)
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, T, D)` to `(N, T, D)`."""
+        x = x + self.dropout(self.attention(self.norm1(x)))
+        return x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))
+
+
+class Transformer(nn.Module):
+    """Normalised frames `(N, T, F)` → outputs `(N, T, C)`, from an empty window."""
+
+    def __init__(self, spec: TransformerSpec, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(inputs, spec.width)
+        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.layers))
+        self.norm = nn.LayerNorm(spec.width)
+        self.head = nn.Linear(spec.width, outputs, bias=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Run the whole sequence."""
+        x = self.embed(frames)  # (N, T, D)
+        for block in self.blocks:
+            x = block(x)
+        outputs: Tensor = self.head(self.norm(x))  # (N, T, C)
+        return outputs

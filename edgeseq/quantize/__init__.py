@@ -1,0 +1,1 @@
+"""fp32 graphs → int8 graphs that really run in int8."""

@@ -1,0 +1,107 @@
+"""Strict TOML: a table becomes a frozen dataclass, or every mistake in it is named at once.
+
+A dataclass is the schema. Its fields may be `str`, `int`, `float`, `bool`, `Literal[...]`,
+`tuple[X, ...]`, `dict[str, X]`, another dataclass, or any of these `| None`.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from edgeseq.errors import ConfigError, EdgeseqError
+
+T = TypeVar("T")
+
+
+def load_toml(file: Traversable, schema: type[T]) -> T:
+    """Read `file` as the dataclass `schema`; raise `ConfigError` with every mistake."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(file), [f"not TOML: {error}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise EdgeseqError(f"cannot read {file}: {error}") from None
+    return parse(table, schema, where=str(file))
+
+
+def parse(table: Mapping[str, Any], schema: type[T], *, where: str) -> T:
+    """Turn `table` into `schema`; raise `ConfigError` naming `where` and every mistake."""
+    mistakes: list[str] = []
+    value = _dataclass(table, schema, "", mistakes)
+    if mistakes:
+        raise ConfigError(where, mistakes)
+    try:
+        return schema(**value)
+    except ConfigError as error:  # a __post_init__ that found more
+        raise ConfigError(where, error.mistakes) from None
+
+
+def _dataclass(
+    table: Mapping[str, Any], schema: type[Any], path: str, mistakes: list[str]
+) -> dict[str, Any]:
+    """Convert the keys of `table`; nested dataclasses are built, the outermost is left to parse."""
+    hints = get_type_hints(schema)
+    fields = {field.name: field for field in dataclasses.fields(schema) if field.init}
+    for key in table.keys() - fields.keys():
+        close = difflib.get_close_matches(key, fields, n=1)
+        hint = f'; did you mean "{close[0]}"?' if close else f"; allowed: {', '.join(fields)}"
+        mistakes.append(f"{path}{key}: unknown key{hint}")
+    values = {}
+    for name, field in fields.items():
+        if name in table:
+            values[name] = _value(table[name], hints[name], f"{path}{name}", mistakes)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            mistakes.append(f"{path}{name}: missing; expected {_describe(hints[name])}")
+    return values
+
+
+def _value(value: Any, kind: Any, path: str, mistakes: list[str]) -> Any:  # noqa: ANN401 - any TOML value
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        inner = next(item for item in arguments if item is not type(None))
+        return None if value is None else _value(value, inner, path, mistakes)
+    if origin is Literal and value in arguments:
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(
+            _value(item, arguments[0], f"{path}[{index}]", mistakes)
+            for index, item in enumerate(value)
+        )
+    if origin is dict and isinstance(value, Mapping):
+        return {
+            key: _value(item, arguments[1], f"{path}.{key}", mistakes)
+            for key, item in value.items()
+        }
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
+        before = len(mistakes)
+        values = _dataclass(value, kind, f"{path}.", mistakes)
+        if len(mistakes) > before:
+            return None
+        try:
+            return kind(**values)
+        except ConfigError as error:
+            mistakes.extend(f"{path}.{mistake}" for mistake in error.mistakes)
+            return None
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind in (str, int, bool) and type(value) is kind:
+        return value
+    mistakes.append(f"{path}: {value!r} is not {_describe(kind)}")
+    return None
+
+
+def _describe(kind: Any) -> str:  # noqa: ANN401 - any annotation
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _describe(next(item for item in arguments if item is not type(None)))
+    if origin is Literal:
+        return "one of " + ", ".join(repr(item) for item in arguments)
+    if origin is tuple:
+        return f"a list, each item {_describe(arguments[0])}"
+    if origin is dict or dataclasses.is_dataclass(kind):
+        return "a table"
+    return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[kind]

@@ -1,0 +1,1 @@
+"""Tasks: data, split, metric and the baselines that stand beside every model."""

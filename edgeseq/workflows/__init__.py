@@ -1,0 +1,1 @@
+"""What composes train, export, quantize, check and bench; the CLI calls it."""
