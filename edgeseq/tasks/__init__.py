@@ -1,1 +1,48 @@
 """Tasks: data, split, metric and the baselines that stand beside every model."""
+
+import difflib
+from collections.abc import Callable
+
+from edgeseq.errors import UsageError
+from edgeseq.tasks import har
+from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
+
+__all__ = [
+    "TASKS",
+    "Predict",
+    "Progress",
+    "Recording",
+    "Score",
+    "Split",
+    "Task",
+    "list_tasks",
+    "load_task",
+    "stream",
+    "task_names",
+]
+
+TASKS: dict[str, Callable[[Progress | None], Task]] = {"har": har.load}
+"""Every task by name; the first is the default."""
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the names that `load_task` knows."""
+    return tuple(TASKS)
+
+
+def list_tasks() -> dict[str, Task]:
+    """Return every task by name; nothing is fetched."""
+    return {name: load(None) for name, load in TASKS.items()}
+
+
+def load_task(name: str, progress: Progress | None = None) -> Task:
+    """Return the task called `name`; its data is fetched when it is first needed.
+
+    Raises:
+        UsageError: There is no such task.
+    """
+    if name in TASKS:
+        return TASKS[name](progress)
+    close = difflib.get_close_matches(name, TASKS, n=1)
+    hint = f' Did you mean "{close[0]}"?' if close else ""
+    raise UsageError(f'no task "{name}".{hint} List them with: edgeseq tasks')

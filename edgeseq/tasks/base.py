@@ -12,7 +12,13 @@ from edgeseq.contract import Frame, Output
 Array = NDArray[np.float32]
 
 Predict = Callable[[Array], Array]
-"""Frames `(N, T, F)` of N streams, each from a reset state → outputs `(N, T, C)`."""
+"""Frames `(N, T, F)` of N streams, each from a reset state → outputs `(N, T, C)`, causal in T."""
+
+Progress = Callable[[str], None]
+"""Called with one line when something slow begins."""
+
+UNKNOWN = -1
+"""Class number of a frame whose class is not known; unknown values are NaN."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,9 @@ class Recording:
     frames: Array
     """`(T, F)`, raw units."""
     target: NDArray[Any]
-    """`(T,)` int64 class, or `(T, K)` float32 in physical units; NaN where unknown."""
+    """`(T,)` int64 class, `UNKNOWN` where unknown; or `(T, K)` float32, NaN where unknown."""
     subject: str
-    """Who or what was recorded; a split never puts one subject on two sides."""
+    """Who or what was recorded; a split by subject never puts one on two sides."""
     name: str
 
 
@@ -55,15 +61,37 @@ class Score:
 class Task(Protocol):
     """What train, quantize, check and the report need to know of a task."""
 
-    name: str
-    summary: str
-    source: str
-    """Where the data comes from and its licence."""
-    frame: Frame
-    output: Output
-    window: int | None
-    """Frames in a scored window, each from a reset state; none: score every frame."""
-    folds: int
+    @property
+    def name(self) -> str:
+        """What `edgeseq train` calls it: a registered name, or the path of a TOML."""
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+
+    @property
+    def source(self) -> str:
+        """Where the data comes from and its licence."""
+
+    @property
+    def frame(self) -> Frame:
+        """What a model is fed."""
+
+    @property
+    def output(self) -> Output:
+        """What a model returns."""
+
+    @property
+    def window(self) -> int | None:
+        """Frames in a scored window, each from a reset state; none: score every frame."""
+
+    @property
+    def warmup(self) -> int:
+        """Frames after a reset whose outputs are not scored."""
+
+    @property
+    def folds(self) -> int:
+        """How many splits there are."""
 
     def recordings(self) -> tuple[Recording, ...]:
         """Load all recordings; fetches and caches the data the first time."""
@@ -78,7 +106,18 @@ class Task(Protocol):
         """Per-frame decisions of outputs `(..., C)`: class numbers, or the values themselves."""
 
     def augment(self, frames: Array, rng: np.random.Generator) -> Array:
-        """Return a plausible variation of training frames `(T, F)`; the target stays."""
+        """Return plausible variations of training frames `(T, F)` or `(N, T, F)`, same shape."""
 
     def baselines(self, split: Split) -> dict[str, Score]:
-        """Score the trivial and the strong baseline on `split.test`."""
+        """Fit the trivial and the strong baseline on `split.train`; score them on `split.test`."""
+
+
+def stream(recordings: Sequence[Recording], frames: int, *, seed: int = 0) -> Array:
+    """Join whole recordings, in an order drawn by `seed`, to one stream of real `frames`.
+
+    Returns `(frames, F)` float32. Where the recordings are too short for it, they come again.
+    """
+    order = np.random.default_rng(seed).permutation(len(recordings))
+    joined = np.concatenate([recordings[index].frames for index in order])
+    repeats = -(-frames // len(joined))
+    return np.tile(joined, (repeats, 1))[:frames]

@@ -1,0 +1,130 @@
+"""Judging a predictor: the same windows, cut in the same way, for networks and baselines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseq.errors import DataError
+from edgeseq.tasks.base import UNKNOWN, Array, Predict, Recording, Score
+
+BATCH = 512
+"""Windows in one call of a predictor."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Equally long stretches of recordings, each played from a reset state."""
+
+    frames: Array
+    """`(N, L, F)`"""
+    target: NDArray[Any]
+    """`(N, L)` classes or `(N, L, K)` values; unknown where a frame is not scored."""
+    subject: NDArray[np.str_]
+    """`(N,)`"""
+
+
+def cut_windows(
+    recordings: Sequence[Recording], length: int, *, overlap: int = 0, ragged: bool = False
+) -> Windows:
+    """Cut windows of `length` frames that share `overlap` frames with the one before.
+
+    A remainder that is too short is dropped, or, where `ragged`, filled up with its last frame
+    and an unknown target.
+    """
+    pieces = [
+        (recording, start)
+        for recording in recordings
+        for start in _starts(len(recording.frames), length, length - overlap, ragged)
+    ]
+    if not pieces:
+        raise DataError(
+            f"no recording has the {length} frames of a window; use longer recordings or a "
+            "shorter window"
+        )
+    return Windows(
+        frames=np.stack([_frames(item, start, length) for item, start in pieces]),
+        target=np.stack([_target(item, start, length) for item, start in pieces]),
+        subject=np.array([item.subject for item, _ in pieces]),
+    )
+
+
+def _starts(total: int, length: int, hop: int, ragged: bool) -> range:
+    """Return where windows begin; a ragged one has to add at least one frame."""
+    return range(0, max(total - (length - hop), 1) if ragged else total - length + 1, hop)
+
+
+def _frames(item: Recording, start: int, length: int) -> Array:
+    piece = item.frames[start : start + length]
+    return np.pad(piece, ((0, length - len(piece)), (0, 0)), mode="edge")
+
+
+def _target(item: Recording, start: int, length: int) -> NDArray[Any]:
+    piece = item.target[start : start + length]
+    missing = [(0, length - len(piece)), *[(0, 0)] * (piece.ndim - 1)]
+    return np.pad(piece, missing, constant_values=UNKNOWN if piece.ndim == 1 else np.nan)
+
+
+def run(predict: Predict, frames: Array) -> Array:
+    """Call `predict` on `(N, L, F)` in as few batches as memory allows → `(N, L, C)`."""
+    batches = range(0, len(frames), BATCH)
+    return np.concatenate([predict(frames[start : start + BATCH]) for start in batches])
+
+
+def window_classes(target: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """Return the most frequent known class of each window `(N, L)`; `UNKNOWN` if none is known."""
+    counts = (target[..., None] == np.arange(classes)).sum(axis=1)  # (N, classes)
+    return np.where(counts.any(axis=1), counts.argmax(axis=1), UNKNOWN)
+
+
+def classification_score(predict: Predict, windows: Windows, classes: int) -> Score:
+    """Window accuracy: the decision is the argmax of the mean of the window's outputs."""
+    truth = window_classes(windows.target, classes)
+    known = truth != UNKNOWN
+    decision = run(predict, windows.frames).mean(axis=1).argmax(axis=-1)[known]
+    truth, subject = truth[known], windows.subject[known]
+    right = 100.0 * (decision == truth)
+    return Score(
+        metric="window accuracy %",
+        value=float(right.mean()),
+        higher_is_better=True,
+        count=len(truth),
+        per_subject=per_subject(right, subject),
+        confusion=confusion(truth, decision, classes),
+    )
+
+
+def value_score(predict: Predict, windows: Windows, warmup: int, units: str) -> Score:
+    """Mean absolute error over frames with a known target, `warmup` frames or more after reset."""
+    error = np.abs(run(predict, windows.frames) - windows.target)[:, warmup:]  # (N, L, K)
+    known = ~np.isnan(error)
+    if not known.any():
+        raise DataError(
+            f"no frame with a known target lies more than {warmup} frames after a start; "
+            "use longer recordings"
+        )
+    subject = np.broadcast_to(windows.subject[:, None, None], error.shape)[known]
+    return Score(
+        metric=f"MAE {units}".rstrip(),
+        value=float(error[known].mean(dtype=np.float64)),
+        higher_is_better=False,
+        count=int(known.sum()),
+        per_subject=per_subject(error[known], subject),
+    )
+
+
+def per_subject(values: NDArray[Any], subject: NDArray[np.str_]) -> dict[str, float]:
+    """Return the mean of `values` of each subject."""
+    names = list(dict.fromkeys(subject.tolist()))
+    return {name: float(values[subject == name].mean(dtype=np.float64)) for name in names}
+
+
+def confusion(
+    truth: NDArray[np.int64], decision: NDArray[Any], classes: int
+) -> tuple[tuple[int, ...], ...]:
+    """Count decisions (columns) for each true class (rows)."""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (truth, decision), 1)
+    return tuple(tuple(row) for row in table.tolist())

@@ -1,0 +1,82 @@
+"""Train, validation and test: disjoint by subject, or one after the other in time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edgeseq.errors import UsageError
+from edgeseq.tasks.base import UNKNOWN, Recording, Split
+
+Divide = Callable[[Sequence[Recording], int], Split]
+"""Recordings and the number of a fold → its split."""
+
+
+def subjects_of(recordings: Sequence[Recording]) -> list[str]:
+    """Return the subjects in the order in which they first appear."""
+    return list(dict.fromkeys(recording.subject for recording in recordings))
+
+
+def by_subject(recordings: Sequence[Recording], fold: int, *, test: int, validation: int) -> Split:
+    """Test on `test` subjects and choose on the next `validation`; nobody is on two sides.
+
+    Fold k tests subjects `k * test … (k + 1) * test - 1`, so folds cover everybody once.
+    """
+    subjects = subjects_of(recordings)
+    start = fold * test
+    turned = subjects[start:] + subjects[:start]
+    return named(recordings, turned[:test], turned[test : test + validation])
+
+
+def named(recordings: Sequence[Recording], test: Sequence[str], validation: Sequence[str]) -> Split:
+    """Test and choose on the subjects that are named; train on all others."""
+    held_out = {*test, *validation}
+    return Split(
+        train=tuple(item for item in recordings if item.subject not in held_out),
+        validation=tuple(item for item in recordings if item.subject in validation),
+        test=tuple(item for item in recordings if item.subject in test),
+    )
+
+
+def by_time(
+    recordings: Sequence[Recording], *, test: float, validation: float, horizon: int
+) -> Split:
+    """Test on the last fraction `test` of each subject's frames, choose on the part before it.
+
+    Recordings of a subject are taken as given, oldest first. A recording that a border falls
+    into is cut there, and the targets of the last `horizon` frames before the cut, which lie
+    beyond it, are blanked.
+    """
+    sides: tuple[list[Recording], list[Recording], list[Recording]] = ([], [], [])
+    for subject in subjects_of(recordings):
+        own = [item for item in recordings if item.subject == subject]
+        total = sum(len(item.frames) for item in own)
+        borders = [round(total * (1 - test - validation)), round(total * (1 - test))]
+        start = 0
+        for item in own:
+            cuts = [int(np.clip(border - start, 0, len(item.frames))) for border in borders]
+            edges = [0, *cuts, len(item.frames)]
+            for side, first, last in zip(sides, edges[:-1], edges[1:], strict=True):
+                if last > first:
+                    side.append(_cut(item, first, last, horizon))
+            start += len(item.frames)
+    return Split(*(tuple(side) for side in sides))
+
+
+def _cut(item: Recording, first: int, last: int, horizon: int) -> Recording:
+    if (first, last) == (0, len(item.frames)):
+        return item
+    target = item.target[first:last].copy()
+    if last < len(item.frames) and horizon:
+        target[-horizon:] = UNKNOWN if target.ndim == 1 else np.nan
+    name = f"{item.name}[{first}:{last}]"
+    return replace(item, frames=item.frames[first:last], target=target, name=name)
+
+
+def check_fold(fold: int, folds: int, task: str) -> None:
+    """Raise `UsageError` unless `fold` is one of `folds`."""
+    if not 0 <= fold < folds:
+        raise UsageError(
+            f"task {task} has no fold {fold}; "
+            + (f"choose 0 to {folds - 1}" if folds > 1 else "it has only fold 0")
+        )
