@@ -85,6 +85,22 @@ class State:
 
 
 @dataclass(frozen=True)
+class SessionSettings:
+    """The knobs of an ONNX Runtime session. The defaults suit one small model on a device."""
+
+    threads: int = 1
+    """A small model gains nothing from more; the pool costs wake-ups."""
+    spinning: bool = False
+    """Waiting threads that spin burn a core between frames."""
+    arena: bool = False
+    """The memory arena costs a megabyte and, for small models, time."""
+    memory_pattern: bool = True
+    prepacking: bool = True
+    """Repack weights for the kernels: a little memory for much speed in int8."""
+    graph_level: Literal["disabled", "basic", "extended", "all"] = "all"
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything that is true of one ONNX file's inputs and outputs."""
 

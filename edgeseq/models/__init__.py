@@ -8,6 +8,16 @@ from torch import Tensor, nn
 from edgeseq.models.lstm import LSTM, LSTMSpec
 from edgeseq.models.transformer import Transformer, TransformerSpec
 
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "LSTMSpec",
+    "SequenceModel",
+    "Spec",
+    "TransformerSpec",
+    "family_of",
+]
+
 Spec = LSTMSpec | TransformerSpec
 
 
@@ -63,3 +73,7 @@ class SequenceModel(nn.Module):
         if self.residual_of is not None:
             outputs = outputs + frames[..., self.residual_of, None]
         return outputs
+
+    def final_state(self, frames: Tensor) -> dict[str, Tensor]:
+        """Return the state after raw frames `(N, T, F)`, by the names of the contract."""
+        return self.body.final_state((frames - self.input_mean) / self.input_std)

@@ -61,3 +61,12 @@ class LSTM(nn.Module):
         hidden, _ = self.lstm(frames)  # (N, T, H)
         outputs: Tensor = self.head(self.dropout(hidden))  # (N, T, C)
         return outputs
+
+    def final_state(self, frames: Tensor) -> dict[str, Tensor]:
+        """Return the state after the whole sequence, by the contract's names."""
+        _, (hidden, cell) = self.lstm(frames)  # (L, N, H) each
+        states = {}
+        for layer in range(len(hidden)):
+            states[f"h{layer}"] = hidden[layer : layer + 1]
+            states[f"c{layer}"] = cell[layer : layer + 1]
+        return states

@@ -97,6 +97,13 @@ class Attention(nn.Module):
         out: Tensor = self.out(y.transpose(1, 2).reshape(batch, frames, width))
         return out
 
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rotated keys and the values `(N, H, T, K)` of all frames."""
+        batch, frames, width = x.shape
+        qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
+        _, k, v = qkv.permute(2, 0, 3, 1, 4)
+        return self._rotate(k), v
+
     def _rotate(self, x: Tensor) -> Tensor:
         """Turn each pair `(x[j], x[j + K / 2])` by its frame's angle."""
         position = torch.arange(x.shape[2], device=x.device) % len(self.cos)
@@ -124,8 +131,8 @@ class Attention(nn.Module):
         first = seen & (key >= window)  # nothing lies before the first block
         mask = torch.stack([first] + [seen] * (blocks - 1))  # (blocks, W, 2 W)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        whole: Tensor = y.reshape(batch, heads, blocks * window, size)
-        return whole[:, :, :frames]
+        y = y.reshape(batch, heads, blocks * window, size)
+        return y[:, :, :frames]
 
 
 class Block(nn.Module):
@@ -151,6 +158,7 @@ class Transformer(nn.Module):
 
     def __init__(self, spec: TransformerSpec, inputs: int, outputs: int) -> None:
         super().__init__()
+        self.spec = spec
         self.embed = nn.Linear(inputs, spec.width)
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.layers))
         self.norm = nn.LayerNorm(spec.width)
@@ -163,3 +171,20 @@ class Transformer(nn.Module):
             x = block(x)
         outputs: Tensor = self.head(self.norm(x))  # (N, T, C)
         return outputs
+
+    def final_state(self, frames: Tensor) -> dict[str, Tensor]:
+        """Return the state after the whole sequence, by the contract's names."""
+        x = self.embed(frames)
+        length, window = frames.shape[1], self.spec.window
+        last = torch.arange(max(0, length - window), length)
+        states = {}
+        for layer, block in enumerate(self.blocks):
+            for what, all_frames in zip(
+                ("key", "value"), block.attention.keys_values(block.norm1(x)), strict=True
+            ):
+                ring = torch.zeros_like(all_frames[:, :, :1]).repeat(1, 1, window, 1)
+                ring[:, :, last % window] = all_frames[:, :, last]
+                states[f"past_key_values.{layer}.{what}"] = ring
+            x = block(x)
+        position = length if length < 3 * window else window + (length - window) % (2 * window)
+        return states | {"cached_position": torch.full((len(frames),), position)}

@@ -1,0 +1,234 @@
+"""The directory that is shipped: ONNX files, `manifest.json`, `reference.npz`, and their contract.
+
+`export/README.md` is the page on the format. Loading refuses what it cannot trust: an unknown
+schema, an unknown key, a missing file, a wrong hash, a path that leaves the bundle.
+"""
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseq.contract import Contract, SessionSettings
+from edgeseq.errors import BundleError, ConfigError
+from edgeseq.files import restore, sha256, write_json
+from edgeseq.specs import parse
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+REFERENCE = "reference.npz"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a variant may be from the whole-sequence reference."""
+
+    relative_error: float
+    """Largest absolute difference of an output over the reference outputs' RMS."""
+    changed_decisions: float = 0.0
+    """Largest share of frames whose decision differs, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What the gate measured: a variant streamed frame by frame against the whole sequence."""
+
+    steps: int
+    relative_error: float
+    """Largest absolute difference over the reference outputs' RMS."""
+    at_step: int
+    """Where the largest difference was."""
+    sqnr_db: float
+    """Signal to quantization (or rounding) noise, dB."""
+    changed_decisions: float
+    """Share of frames whose decision differs, 0 to 1."""
+    drift: tuple[float, ...] = ()
+    """RMS error over the reference RMS in ten equal stretches of the run."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A variant's score on its task's test recordings."""
+
+    metric: str
+    value: float
+    higher_is_better: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Census:
+    """What runs in int8 in ONNX Runtime's optimised graph."""
+
+    int8_weights: float
+    """Share of the matrix weights that int8 operators use, 0 to 1."""
+    operators: dict[str, int]
+    """Nodes of the optimised graph by operator."""
+    float_nodes: tuple[str, ...] = ()
+    """Nodes that multiply by weights in fp32."""
+    onnxruntime: str = ""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Median step against fp32, interleaved in one run, on the machine that quantized."""
+
+    median_us: float
+    fp32_median_us: float
+    machine: str
+    onnxruntime: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One ONNX file of a bundle."""
+
+    file: str
+    sha256: str
+    bytes: int
+    precision: Literal["fp32", "int8"]
+    opset: int
+    operators: dict[str, int]
+    contract: Contract
+    tolerance: Tolerance
+    session: SessionSettings = field(default_factory=SessionSettings)
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
+    census: Census | None = None
+    latency: Latency | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real frames and what PyTorch's whole-sequence forward says of them."""
+
+    sha256: str
+    frames: int
+    source: str
+    file: str = REFERENCE
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the weights come from."""
+
+    task: str
+    """A task's name, or the path of the TOML that describes it."""
+    fold: int
+    seed: int
+    family: str
+    parameters: int
+    baselines: dict[str, Accuracy] = field(default_factory=dict)
+    """The trivial and the strong baseline, on the same test recordings."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`manifest.json`."""
+
+    name: str
+    producer: str
+    origin: Origin
+    reference: Reference
+    variants: dict[str, Variant]
+    preferred: str
+    """The variant to ship, and why:"""
+    preferred_because: str
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk, verified."""
+
+    path: Path
+    manifest: Manifest
+
+    def variant(self, name: str | None = None) -> Variant:
+        """Return the variant `name`, or the preferred one."""
+        name = name or self.manifest.preferred
+        if name not in self.manifest.variants:
+            names = ", ".join(self.manifest.variants)
+            hint = " Make it with: edgeseq quantize BUNDLE" if "int8" in name else ""
+            raise BundleError(f'{self.path} has no variant "{name}"; it has: {names}.{hint}')
+        return self.manifest.variants[name]
+
+    def file(self, variant: str | None = None) -> Path:
+        """Return the path of a variant's ONNX file."""
+        return self.path / self.variant(variant).file
+
+    @cached_property
+    def reference(self) -> dict[str, NDArray[Any]]:
+        """`frames` `(T, F)`, `outputs` `(T, C)` and each final state `state.NAME`, N = 1."""
+        try:
+            with np.load(self.path / self.manifest.reference.file) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{self.path / self.manifest.reference.file}: {error}") from None
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """Read and verify the bundle at `path`; raise `BundleError` where it cannot be trusted."""
+    path = Path(path)
+    restore(path)
+    if not (path / MANIFEST).is_file():
+        what = "is not a bundle: it has no manifest.json" if path.exists() else "does not exist"
+        raise BundleError(f"{path} {what}. Make a bundle with: edgeseq export RUN -o {path}")
+    try:
+        table = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path / MANIFEST} is not JSON ({error}). Export again") from None
+    manifest = _parse(table, path / MANIFEST)
+    for file, digest in _files(manifest):
+        _verify(path, file, digest)
+    return Bundle(path, manifest)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into the directory `path`, atomically."""
+    write_json(path / MANIFEST, dataclasses.asdict(manifest))
+
+
+def _parse(table: Any, where: Path) -> Manifest:  # noqa: ANN401 - any JSON value
+    if not isinstance(table, Mapping) or table.get("schema") != SCHEMA:
+        found = table.get("schema") if isinstance(table, Mapping) else None
+        raise BundleError(
+            f"{where}: schema {found!r} is unknown; this edgeseq reads schema {SCHEMA}. "
+            "Upgrade edgeseq, or export again"
+        )
+    try:
+        manifest = parse(table, Manifest, where=str(where))
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
+    if manifest.preferred not in manifest.variants:
+        raise BundleError(f'{where}: preferred "{manifest.preferred}" is not among its variants')
+    return manifest
+
+
+def _files(manifest: Manifest) -> list[tuple[str, str]]:
+    variants = [(variant.file, variant.sha256) for variant in manifest.variants.values()]
+    return [*variants, (manifest.reference.file, manifest.reference.sha256)]
+
+
+def _verify(path: Path, file: str, digest: str) -> None:
+    parts = PurePosixPath(file)
+    if parts.is_absolute() or ".." in parts.parts or "\\" in file or ":" in file:
+        raise BundleError(f'{path}: the path "{file}" in its manifest leaves the bundle; refused')
+    target = path / file
+    if not target.is_file():
+        raise BundleError(f"{path}: {file} is missing. Copy the whole bundle, or export again")
+    if not target.resolve().is_relative_to(path.resolve()):
+        raise BundleError(f'{path}: "{file}" is a link out of the bundle; refused')
+    found = sha256(target)
+    if found != digest:
+        raise BundleError(
+            f"{target} is not the file that was exported (sha256 {found[:12]}…, manifest says "
+            f"{digest[:12]}…). Copy the bundle again, or export again"
+        )

@@ -1,0 +1,83 @@
+"""What the graphs of all families share: frames in raw units at one end, a head at the other."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeseq.contract import Frame, Output, State
+from edgeseq.graph.build import Dimension, GraphBuilder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgeseq.models import SequenceModel
+
+
+@dataclass(frozen=True)
+class Size:
+    """The sizes of a graph's inputs and outputs; streams and frames may be symbolic."""
+
+    frame: Frame
+    output: Output
+    streams: Dimension = "N"
+    frames: Dimension = "T"
+
+    def of(self, state: State) -> list[Dimension]:
+        """Return the shape of a state tensor."""
+        return [self.streams if size == "N" else int(size) for size in state.shape]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A graph that still needs its contract: its last value and the states it declared."""
+
+    graph: GraphBuilder
+    outputs: str
+    states: tuple[State, ...]
+    opset: int
+    min_onnxruntime: str
+
+
+def normalised_frames(graph: GraphBuilder, model: "SequenceModel", size: Size) -> str:
+    """Declare the frame input and return it with zero mean and unit variance, `(N, T, F)`.
+
+    Subtract and divide stay nodes of their own. Folded into the first weights they would cost
+    nothing in fp32, but int8 would then share one scale among channels of different units.
+    """
+    x = graph.input(size.frame.name, "float32", [size.streams, size.frames, size.frame.size])
+    mean, std = model.input_mean.numpy(), model.input_std.numpy()
+    if np.any(mean != 0) or np.any(std != 1):
+        x = graph.op("Sub", x, graph.constant(mean, "input_mean"))
+        x = graph.op("Div", x, graph.constant(std, "input_std"))
+    return x
+
+
+def denormalised_head(
+    graph: GraphBuilder, model: "SequenceModel", x: str, weight: "Tensor", bias: "Tensor | None"
+) -> str:
+    """Map `(..., H)` to outputs `(..., C)` in the task's units, scaling folded into the weights.
+
+    The bias is `(1, 1, C)`: with `(C,)` ONNX Runtime fuses a Gemm and reshapes around it.
+    """
+    std = model.output_std.double().numpy()
+    offset = model.output_mean.double().numpy()
+    if bias is not None:
+        offset = offset + bias.double().numpy() * std
+    y = graph.op("MatMul", x, graph.constant(weight.double().numpy().T * std, "head"))
+    if np.any(offset != 0):
+        y = graph.op("Add", y, graph.constant(offset[None, None], "head_bias"))
+    return y
+
+
+def finish(built: Built, model: "SequenceModel", size: Size) -> None:
+    """Add the residual of a forecast, if any, and declare the output."""
+    graph, y = built.graph, built.outputs
+    if model.residual_of is not None:
+        current = graph.op(
+            "Gather", size.frame.name, graph.constant([model.residual_of], "current"), axis=2
+        )
+        y = graph.op("Add", y, current)  # (N, T, 1) spreads over C
+    graph.op("Identity", y, to=size.output.name)
+    shape = [size.streams, size.frames, len(size.output.labels)]
+    graph.output(size.output.name, "float32", shape)

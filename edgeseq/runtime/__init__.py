@@ -1,0 +1,7 @@
+"""Running step graphs with NumPy and ONNX Runtime, nothing else."""
+
+from edgeseq.contract import SessionSettings
+from edgeseq.runtime.model import StreamModel
+from edgeseq.runtime.stream import StreamSession
+
+__all__ = ["SessionSettings", "StreamModel", "StreamSession"]

@@ -1,0 +1,301 @@
+"""`StreamSession`: frames in, outputs out, the state carried in between."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseq.contract import Contract, SessionSettings, State
+from edgeseq.errors import StreamError
+from edgeseq.extras import require
+from edgeseq.runtime.model import StreamModel
+
+Array = NDArray[np.float32]
+
+LONGEST_CALL = 64
+"""Frames that `run` gives to one call: beyond it attention costs more a frame, and memory grows."""
+
+
+class StreamSession:
+    """Streams through one model. `N = streams` independent streams advance together.
+
+    The state lives in buffers that are bound to the graph once. One session belongs to one
+    thread; sessions that share a `StreamModel` share its weights and may run in parallel.
+
+    Example:
+        >>> with StreamSession("bundle") as stream:  # doctest: +SKIP
+        ...     for frame in sensor:  # (F,) float32, raw units
+        ...         logits = stream.step(frame)  # (C,)
+    """
+
+    def __init__(
+        self,
+        source: StreamModel | Path | str,
+        *,
+        variant: str | None = None,
+        streams: int = 1,
+        provider: str = "cpu",
+        settings: SessionSettings | None = None,
+        check_nan: bool = False,
+    ) -> None:
+        """Open `source`, a loaded model, a bundle or an `.onnx` file, with all streams reset.
+
+        Args:
+            source: what to run.
+            variant: the bundle's variant; none: the preferred one.
+            streams: how many streams `N` advance together.
+            provider: `cpu` or `cuda`.
+            settings: session settings; none: the bundle's.
+            check_nan: refuse frames with NaN or infinity, which would poison the state.
+        """
+        if not isinstance(source, StreamModel):
+            source = StreamModel.load(source, variant=variant, provider=provider, settings=settings)
+        self.model = source
+        self._check_nan = check_nan
+        contract = source.contract
+        if contract.streams not in (None, streams) or streams < 1:
+            raise StreamError(
+                f"{source.source} takes {contract.streams or 'at least 1'} streams, not {streams}"
+            )
+        self.streams = streams
+        self._states = [_StateBuffer(state, streams, source.provider) for state in contract.states]
+        self._calls: dict[int, _Call] = {}
+        self._lead = () if streams == 1 else (streams,)
+        self._frame_shape = (*self._lead, contract.frame.size)
+        self._turn = 0
+        self._step_call: _Call | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """What the model takes, returns and remembers."""
+        return self.model.contract
+
+    def step(self, frame: Array) -> Array:
+        """Feed one frame, `(F,)` or `(N, F)` float32; return outputs `(C,)` or `(N, C)`."""
+        call = self._step_call
+        if call is None:
+            self._require_state()
+            call = self._step_call = self._call(1)
+        if frame.__class__ is not np.ndarray or frame.dtype != np.float32:
+            raise StreamError(_wrong_type(frame))
+        if frame.shape != self._frame_shape:
+            raise StreamError(self._wrong_shape(frame, self._frame_shape))
+        if self._check_nan:
+            _refuse_nan(frame)
+        call.frame[...] = frame
+        call.run(self._turn)
+        self._turn ^= 1
+        output: Array = call.output.copy()
+        return output
+
+    def run(self, frames: Array) -> Array:
+        """Feed `(T, F)` or `(N, T, F)` float32; return `(T, C)` or `(N, T, C)`.
+
+        The frames are cut into the calls that the contract allows, so any `T` will do.
+        """
+        if frames.__class__ is not np.ndarray or frames.dtype != np.float32:
+            raise StreamError(_wrong_type(frames))
+        shape = (*self._lead, "T", self.contract.frame.size)
+        if frames.ndim != len(shape) or frames.shape[:-2] != self._lead:
+            raise StreamError(self._wrong_shape(frames, shape))
+        if frames.shape[-1] != shape[-1] or not frames.shape[-2]:
+            raise StreamError(self._wrong_shape(frames, shape))
+        if self._check_nan:
+            _refuse_nan(frames)
+        total = frames.shape[-2]
+        outputs = np.empty((*frames.shape[:-1], len(self.contract.output.labels)), np.float32)
+        start = 0
+        for size in self._cuts(total):
+            call = self._call(size)
+            call.frames[...] = frames[..., start : start + size, :]
+            call.run(self._turn)
+            self._turn ^= 1
+            outputs[..., start : start + size, :] = call.outputs
+            start += size
+        return outputs
+
+    def reset(self, streams: int | Sequence[int] | None = None) -> None:
+        """Forget all that `streams` (none: all of them) have seen."""
+        for buffer in self._states:
+            buffer.reset(self._turn, streams)
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Every state tensor by its input name: a copy that can be kept and set again."""
+        return {buffer.state.input: buffer.read(self._turn) for buffer in self._states}
+
+    @state.setter
+    def state(self, values: Mapping[str, NDArray[Any]]) -> None:
+        names = {buffer.state.input for buffer in self._states}
+        if set(values) != names:
+            raise StreamError(
+                f"a state of {sorted(values)} does not fit this model, which has {sorted(names)}"
+            )
+        arrays = [buffer.accept(values[buffer.state.input]) for buffer in self._states]
+        for buffer, array in zip(self._states, arrays, strict=True):
+            buffer.write(self._turn, array)
+
+    def close(self) -> None:
+        """Let go of the buffers; the model stays for other sessions."""
+        self._calls.clear()
+        self._step_call = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _cuts(self, total: int) -> list[int]:
+        contract = self.contract
+        if contract.form == "sequence":
+            longest = total
+        else:
+            longest = min(contract.chunk_max or LONGEST_CALL, LONGEST_CALL)
+        cuts = [longest] * (total // longest) + [total % longest] * bool(total % longest)
+        if cuts[-1] < contract.chunk_min or cuts[0] > (contract.chunk_max or total):
+            raise StreamError(
+                f"{self.model.source} takes {contract.chunk_min} to {contract.chunk_max} frames "
+                f"a call; {total} frames cannot be cut so"
+            )
+        return cuts
+
+    def _call(self, frames: int) -> "_Call":
+        """Return the call for `frames` frames; a few sizes stay bound."""
+        if frames not in self._calls:
+            if len(self._calls) >= 8:  # stray lengths must not pile up
+                self._calls.pop(next(size for size in self._calls if size != 1))
+            self._calls[frames] = _Call(self.model, self._states, self.streams, frames)
+        return self._calls[frames]
+
+    def _require_state(self) -> None:
+        contract = self.contract
+        if contract.form == "sequence":
+            raise StreamError(
+                f"{self.model.source} is a sequence graph without state: use run(), or export "
+                "with --form step"
+            )
+        if contract.chunk_min > 1:
+            raise StreamError(
+                f"{self.model.source} takes {contract.chunk_min} frames a call: use run()"
+            )
+
+    def _wrong_shape(self, array: Array, wanted: tuple[int | str, ...]) -> str:
+        text = ", ".join(map(str, wanted)) + ("," if len(wanted) == 1 else "")
+        channels = ", ".join(self.contract.frame.channels)
+        return (
+            f"frame of shape {array.shape}; this stream takes ({text}) float32: "
+            f"{self.contract.frame.samples} x [{channels}]"
+        )
+
+
+def _wrong_type(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"frame of dtype {value.dtype}; frames are float32: frame.astype(numpy.float32)"
+    return f"frame is a {type(value).__name__}; frames are NumPy arrays of float32"
+
+
+def _refuse_nan(frames: Array) -> None:
+    if not np.isfinite(frames).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(frames))[0])
+        raise StreamError(
+            f"frame holds {frames[index]} at {index}; it was not fed, the state is as before. "
+            "Fill the gap, or reset the stream"
+        )
+
+
+class _StateBuffer:
+    """Memory of one state: two buffers that take turns, or one if it may be written in place."""
+
+    def __init__(self, state: State, streams: int, provider: str) -> None:
+        ort = require("onnxruntime")
+        self.state = state
+        shape, dtype = state.sized(streams), np.dtype(state.dtype)
+        count = 1 if state.in_place else 2
+        self._arrays = [np.full(shape, state.initial, dtype) for _ in range(count)]
+        device = "cuda" if provider == "cuda" else "cpu"
+        self._on_cpu = device == "cpu"  # then the array and the bound value are the same memory
+        self._values = [
+            ort.OrtValue.ortvalue_from_numpy(array, device, 0) for array in self._arrays
+        ]
+
+    def value(self, turn: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+        """Return the bound value that holds the state before a call in `turn`."""
+        return self._values[turn % len(self._values)]
+
+    def read(self, turn: int) -> NDArray[Any]:
+        """Return a copy of the state."""
+        if self._on_cpu:
+            return self._arrays[turn % len(self._arrays)].copy()
+        return np.array(self.value(turn).numpy())
+
+    def write(self, turn: int, array: NDArray[Any]) -> None:
+        """Replace the state."""
+        if self._on_cpu:
+            self._arrays[turn % len(self._arrays)][...] = array
+        else:
+            self.value(turn).update_inplace(np.ascontiguousarray(array))
+
+    def accept(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return `array` if it can be this state, else raise."""
+        wanted = self._arrays[0]
+        if not isinstance(array, np.ndarray) or array.dtype != wanted.dtype:
+            raise StreamError(f"state {self.state.input} must be an array of {wanted.dtype}")
+        if array.shape != wanted.shape:
+            raise StreamError(
+                f"state {self.state.input} has shape {array.shape}; this session has {wanted.shape}"
+            )
+        return array
+
+    def reset(self, turn: int, streams: int | Sequence[int] | None) -> None:
+        """Give the initial value to `streams`, or to all."""
+        array = self.read(turn)
+        rows = np.moveaxis(array, self.state.stream_axis, 0)
+        try:
+            rows[slice(None) if streams is None else streams] = self.state.initial
+        except IndexError:
+            raise StreamError(
+                f"cannot reset stream {streams}: there are streams 0 to {len(rows) - 1}"
+            ) from None
+        self.write(turn, array)
+
+
+class _Call:
+    """Input and output memory for calls of one length, bound to the graph for both turns."""
+
+    def __init__(
+        self, model: StreamModel, states: list[_StateBuffer], streams: int, frames: int
+    ) -> None:
+        ort = require("onnxruntime")
+        frame, output = model.contract.frame, model.contract.output
+        x = np.zeros((streams, frames, frame.size), np.float32)
+        y = np.zeros((streams, frames, len(output.labels)), np.float32)
+        self.frames: Array = x[0] if streams == 1 else x
+        self.outputs: Array = y[0] if streams == 1 else y
+        self.frame, self.output = self.frames[..., 0, :], self.outputs[..., 0, :]
+        self._run = model.session.run_with_iobinding
+        self._keep = [ort.OrtValue.ortvalue_from_numpy(array) for array in (x, y)]
+        self._bindings = []
+        for turn in (0, 1):
+            binding = model.session.io_binding()
+            binding.bind_ortvalue_input(frame.name, self._keep[0])
+            binding.bind_ortvalue_output(output.name, self._keep[1])
+            for buffer in states:
+                binding.bind_ortvalue_input(buffer.state.input, buffer.value(turn))
+                binding.bind_ortvalue_output(buffer.state.output, buffer.value(turn + 1))
+            self._bindings.append(binding)
+
+    def run(self, turn: int) -> None:
+        """Run the graph: states of `turn` in, the others out."""
+        try:
+            self._run(self._bindings[turn])
+        except Exception as error:  # onnxruntime raises classes of its own per status code
+            raise StreamError(f"ONNX Runtime failed: {str(error).splitlines()[0]}") from None
