@@ -1,0 +1,181 @@
+"""One training run in memory: model, optimizer, and what was seen so far."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from edgeseq.errors import EdgeseqError
+from edgeseq.models import SequenceModel, Spec
+from edgeseq.tasks.base import Task
+from edgeseq.train.checkpoint import Checkpoint, Look
+from edgeseq.train.crops import Crops
+from edgeseq.train.determinism import seed_torch
+from edgeseq.train.loss import classification_loss, regression_loss
+from edgeseq.train.normalise import build_model
+from edgeseq.train.predict import predictor
+from edgeseq.train.schedule import one_cycle
+from edgeseq.train.settings import FitSettings
+from edgeseq.train.state import RunState
+
+Progress = Callable[[int, int, float, float | None], None]
+"""Called after every step with step, steps, training loss and best validation score so far."""
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Run:
+    """Takes steps, looks at the validation split, and can be stored between two looks."""
+
+    def __init__(self, task: Task, spec: Spec, settings: FitSettings, device: torch.device) -> None:
+        self.task, self.settings, self.device = task, settings, device
+        self.split = task.split(settings.fold)
+        seed_torch(settings.seed)
+        self.model = build_model(task, spec, self.split.train).to(device)
+        self.optimizer = _optimizer(self.model, settings)
+        self.crops = Crops(
+            task,
+            self.split.train,
+            length=settings.crop,
+            batch=settings.batch,
+            seed=settings.seed,
+            augment=settings.augment,
+        )
+        self.step, self.waited, self.seconds = 0, 0, 0.0
+        self.history: list[Look] = []
+        self.best: Look | None = None
+        self.best_weights: dict[str, Tensor] = {}
+
+    def train(self, after_look: Callable[[], None], progress: Progress | None = None) -> None:
+        """Step until the end or until patience is out."""
+        settings, losses = self.settings, list[float]()
+        started = time.perf_counter() - self.seconds
+        self.model.train()
+        while self.step < settings.steps and self.waited < settings.patience:
+            loss = self._take_step()
+            losses.append(loss)
+            if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
+                self._look(sum(losses) / len(losses))
+                losses.clear()
+                self.seconds = time.perf_counter() - started
+                after_look()
+            if progress is not None:
+                best = None if self.best is None else self.best.validation
+                progress(self.step, settings.steps, loss, best)
+
+    def _take_step(self) -> float:
+        """Learn from one batch; return its loss."""
+        settings = self.settings
+        seed_torch(settings.seed, self.step)  # for dropout
+        rate = settings.lr * one_cycle(self.step, settings.steps, warmup=settings.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        frames, target = (torch.from_numpy(part).to(self.device) for part in self.crops(self.step))
+        loss = self._loss(self.model(frames), target)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(self.model.parameters(), settings.clip)
+        self.optimizer.step()
+        self.step += 1
+        return self._finite(loss.item())
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise EdgeseqError(
+                f"training diverged: the loss is {loss} at step {self.step}. Lower the learning "
+                f"rate, now {self.settings.lr:g}, or look for NaN and huge values in the data"
+            )
+        return loss
+
+    def _loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        settings = self.settings
+        if self.task.output.kind == "value":
+            return regression_loss(outputs, target, self.model.output_std, skip=settings.skip)
+        return classification_loss(
+            outputs, target, label_smoothing=settings.label_smoothing, skip=settings.skip
+        )
+
+    def _look(self, train_loss: float) -> None:
+        """Score the validation split; of equal looks the later, more annealed one is kept."""
+        score = self.task.score(predictor(self.model), self.split.validation)
+        look = Look(self.step, train_loss, score.value)
+        self.history.append(look)
+        sign = 1 if score.higher_is_better else -1
+        if self.best is None or sign * look.validation >= sign * self.best.validation:
+            self.best, self.waited = look, 0
+            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+        elif 2 * self.step > self.settings.steps:
+            self.waited += 1
+
+    def state(self, identity: dict[str, Any]) -> RunState:
+        """Return all that is needed to go on from here."""
+        assert self.best is not None  # stored only after a look
+        progress = {
+            "step": self.step,
+            "waited": self.waited,
+            "seconds": self.seconds,
+            "best": self.best.step,
+            "history": [dataclasses.asdict(look) for look in self.history],
+        }
+        tensors = _prefixed("model", self.model.state_dict())
+        tensors |= _prefixed("best", self.best_weights)
+        for name, parameter in self.model.named_parameters():
+            tensors |= _prefixed(f"optimizer.{name}", self.optimizer.state[parameter])
+        return RunState(identity, progress, tensors)
+
+    def restore(self, state: RunState) -> None:
+        """Go back to `state`."""
+        progress, tensors = state.progress, state.tensors
+        self.step, self.waited = progress["step"], progress["waited"]
+        self.seconds = progress["seconds"]
+        self.history = [Look(**look) for look in progress["history"]]
+        self.best = next(look for look in self.history if look.step == progress["best"])
+        self.model.load_state_dict(_under("model", tensors))
+        self.best_weights = _under("best", tensors)
+        for name, parameter in self.model.named_parameters():
+            moments = _under(f"optimizer.{name}", tensors)
+            self.optimizer.state[parameter] = {
+                key: moments[key].to(self.device) for key in _MOMENTS
+            }
+
+    def finish(self, versions: dict[str, str]) -> Checkpoint:
+        """Return the best weights with their scores; the test split is looked at only here."""
+        assert self.best is not None  # the last step is always looked at
+        self.model.load_state_dict(self.best_weights)
+        predict = predictor(self.model.eval())
+        parts = {"validation": self.split.validation, "test": self.split.test}
+        return Checkpoint(
+            model=self.model.cpu(),
+            task=self.task.name,
+            settings=self.settings,
+            scores={name: self.task.score(predict, part) for name, part in parts.items()},
+            history=tuple(self.history),
+            best_step=self.best.step,
+            seconds=self.seconds,
+            versions=versions,
+        )
+
+
+def _optimizer(model: SequenceModel, settings: FitSettings) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) that decays only matrices."""
+    matrices = [value for value in model.parameters() if value.ndim >= 2]
+    vectors = [value for value in model.parameters() if value.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.98), fused=True)
+
+
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
