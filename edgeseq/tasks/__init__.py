@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import har
+from edgeseq.tasks import glucose, har
 from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
 
 __all__ = [
@@ -21,7 +21,10 @@ __all__ = [
     "task_names",
 ]
 
-TASKS: dict[str, Callable[[Progress | None], Task]] = {"har": har.load}
+TASKS: dict[str, Callable[[Progress | None], Task]] = {
+    "har": har.load,
+    "glucose": glucose.load,
+}
 """Every task by name; the first is the default."""
 
 
