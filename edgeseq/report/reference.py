@@ -1,0 +1,114 @@
+"""Reference tables made from the code, so that a page about fields cannot rot."""
+
+import ast
+import dataclasses
+import inspect
+import re
+import textwrap
+import types
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from edgeseq.devices import DeviceProfile, list_devices, load_device
+from edgeseq.errors import EdgeseqError
+
+_BLOCK = re.compile(
+    r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
+)
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+
+
+def device_fields() -> str:
+    """Return the table of a device profile's fields, as Markdown."""
+    rows = ("| field | takes | default | meaning |", "|---|---|---|---|", *_rows(DeviceProfile, ""))
+    return "\n".join(rows)
+
+
+def device_list() -> str:
+    """Return the table of the shipped device profiles, as Markdown."""
+    lines = ["| device | what it is | status | provider |", "|---|---|---|---|"]
+    for name in list_devices():
+        profile = load_device(name)
+        summary = profile.summary.replace("|", r"\|")
+        lines.append(f"| `{name}` | {summary} | {profile.status} | {profile.provider} |")
+    return "\n".join(lines)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "device fields": device_fields,
+    "device list": device_list,
+}
+"""What a page may ask for between `<!-- generated: NAME -->` and `<!-- end of generated -->`."""
+
+
+def refresh(page: str) -> str:
+    """Return the Markdown `page` with its generated blocks made anew."""
+
+    def block(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name not in BLOCKS:
+            known = ", ".join(BLOCKS)
+            raise EdgeseqError(f'no generated block "{name}"; there are: {known}')
+        return f"{found[1]}\n{BLOCKS[name]()}\n\n{found[3]}"
+
+    return _BLOCK.sub(block, page)
+
+
+def _rows(schema: type[Any], prefix: str) -> Iterator[str]:
+    """Yield a row for every field; nested tables follow their own row with dotted names."""
+    hints, meanings = get_type_hints(schema), field_docs(schema)
+    for field in dataclasses.fields(schema):
+        hint = hints[field.name]
+        nested = _nested(hint)
+        cells = (
+            f"`{prefix}{field.name}`",
+            _takes(hint),
+            _default(field),
+            meanings.get(field.name, ""),
+        )
+        yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+        if nested:
+            yield from _rows(nested, f"{prefix}{field.name}.")
+
+
+def field_docs(schema: type[Any]) -> dict[str, str]:
+    """Return the docstring below each field of a dataclass, on one line."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(schema)))
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    return {
+        field.target.id: " ".join(ast.literal_eval(text.value).split())
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+
+def _nested(hint: Any) -> type[Any] | None:  # noqa: ANN401 - any annotation
+    """Return the dataclass that `hint` is, or is a list of."""
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
+    return inner if isinstance(inner, type) and dataclasses.is_dataclass(inner) else None
+
+
+def _takes(hint: Any) -> str:  # noqa: ANN401 - any annotation
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _takes(next(item for item in arguments if item is not type(None)))
+    if origin is Literal:
+        return ", ".join(f"`{item}`" for item in arguments)
+    if origin is tuple:
+        return f"list of {_takes(arguments[0])}"
+    return "table" if dataclasses.is_dataclass(hint) else _WORDS[hint]
+
+
+def _default(field: "dataclasses.Field[Any]") -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return ""  # a table: its own rows have the defaults
+    value = field.default
+    if value is dataclasses.MISSING:
+        return "required"
+    if value in (None, "", ()):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
