@@ -2,9 +2,10 @@
 
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import glucose, har
+from edgeseq.tasks import glucose, har, own
 from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
 
 __all__ = [
@@ -39,11 +40,19 @@ def list_tasks() -> dict[str, Task]:
 
 
 def load_task(name: str, progress: Progress | None = None) -> Task:
-    """Return the task called `name`; its data is fetched when it is first needed.
+    """Return the task called `name`, or the user's own from a path that ends in `.toml`.
+
+    A named task's data is fetched when it is first needed, and `progress` told of it; the user's
+    files are read at once, so that every mistake in the TOML shows.
 
     Raises:
-        UsageError: There is no such task.
+        UsageError: There is no such task, or no such TOML.
+        ConfigError: The TOML, or the data it names, has mistakes.
     """
+    if name.endswith(".toml"):
+        if not Path(name).is_file():
+            raise UsageError(f"no file {name}; name a TOML that exists, or a task: edgeseq tasks")
+        return own.load(Path(name))
     if name in TASKS:
         return TASKS[name](progress)
     close = difflib.get_close_matches(name, TASKS, n=1)

@@ -13,7 +13,7 @@ from edgeseq.tasks.augment import unstack
 from edgeseq.tasks.base import UNKNOWN, Array, Predict
 from edgeseq.tasks.scoring import Windows, window_classes
 
-TREES = 500
+TREES = 300
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 PENALTIES = tuple(10.0**power for power in range(-4, 5))
 

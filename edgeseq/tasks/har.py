@@ -44,6 +44,8 @@ FRAME = Frame(
 )
 
 WINDOW_S = 2.0
+FOLDS = 5
+"""Each tests two people."""
 ROTATION_RAD = 0.1
 SCALE = 0.1
 JITTER = 0.02
@@ -65,9 +67,9 @@ def load(progress: Progress | None = None) -> Classification:
             decision="argmax of the mean of the logits of the last 2 seconds (25 frames)",
         ),
         window=round(WINDOW_S * FRAME.rate_hz),
-        folds=5,
+        folds=FOLDS,
         load=lambda: read_watch(fetch(WHEEL, progress)),
-        divide=partial(by_subject, test=2, validation=1),
+        divide=partial(by_subject, folds=FOLDS, validation=1),
         vary=vary,
     )
 

@@ -17,15 +17,15 @@ def subjects_of(recordings: Sequence[Recording]) -> list[str]:
     return list(dict.fromkeys(recording.subject for recording in recordings))
 
 
-def by_subject(recordings: Sequence[Recording], fold: int, *, test: int, validation: int) -> Split:
-    """Test on `test` subjects and choose on the next `validation`; nobody is on two sides.
+def by_subject(recordings: Sequence[Recording], fold: int, *, folds: int, validation: int) -> Split:
+    """Test on the fold's share of the subjects, choose on the next `validation`, train on others.
 
-    Fold k tests subjects `k * test … (k + 1) * test - 1`, so folds cover everybody once.
+    Over all `folds` everybody is tested exactly once; in no fold is anybody on two sides.
     """
     subjects = subjects_of(recordings)
-    start = fold * test
-    turned = subjects[start:] + subjects[:start]
-    return named(recordings, turned[:test], turned[test : test + validation])
+    first, last = (len(subjects) * number // folds for number in (fold, fold + 1))
+    following = subjects[last:] + subjects[:first]
+    return named(recordings, subjects[first:last], following[:validation])
 
 
 def named(recordings: Sequence[Recording], test: Sequence[str], validation: Sequence[str]) -> Split:

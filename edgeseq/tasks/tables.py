@@ -1,0 +1,111 @@
+"""Recordings of the user's, read from CSV, NPZ or NPY files as named columns."""
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SUFFIXES = (".csv", ".npz", ".npy")
+
+Columns = dict[str, NDArray[Any]]
+"""Name → `(T,)` values, or `()` where one value holds for the whole recording."""
+
+
+class UnreadableError(Exception):
+    """A file cannot be read; `key` is what in the TOML says so, the message says why."""
+
+    def __init__(self, key: str, why: str) -> None:
+        self.key = key
+        super().__init__(why)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How files without column names are to be read."""
+
+    inputs: tuple[str, ...]
+    extra: tuple[str, ...]
+    """Columns behind the inputs in an NPY file."""
+    array: str | None
+    """Array of an NPZ file that holds all inputs."""
+
+
+def find_files(folder: Path, patterns: Sequence[str]) -> dict[str, list[Path]]:
+    """Return for each pattern, relative to `folder`, the files that it matches, sorted."""
+    found = {}
+    for pattern in patterns:
+        anchor = Path(pattern).anchor
+        relative = str(Path(pattern).relative_to(anchor)) if anchor else pattern
+        root = Path(anchor) if anchor else folder
+        found[pattern] = sorted(path for path in root.glob(relative) if path.is_file())
+    return found
+
+
+def read_tables(path: Path, layout: Layout) -> list[Columns]:
+    """Return the recordings in `path`: one, or N where an NPZ array is `(N, T, C)`.
+
+    Raises:
+        UnreadableError: It is damaged, or has another shape than `layout` says.
+    """
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                return [_read_csv(path)]
+            case ".npz":
+                return _read_npz(path, layout)
+            case _:
+                return [_read_npy(path, layout)]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+        raise UnreadableError("files", f"cannot be read: {error}") from None
+
+
+def _read_csv(path: Path) -> Columns:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header, *rows = csv.reader(file)
+    rows = [row for row in rows if row]
+    uneven = next((row for row in rows if len(row) != len(header)), None)
+    if uneven is not None:
+        place = rows.index(uneven) + 2
+        raise ValueError(f"line {place} has {len(uneven)} cells, the header {len(header)}")
+    cells = np.array(rows, str).reshape(len(rows), len(header))
+    return {name.strip(): cells[:, index] for index, name in enumerate(header)}
+
+
+def _read_npy(path: Path, layout: Layout) -> Columns:
+    array = np.load(path, allow_pickle=False)
+    names = (*layout.inputs, *layout.extra)
+    if array.ndim != 2 or array.shape[1] != len(names):
+        raise UnreadableError(
+            "inputs", f"shape {array.shape} is not (T, {len(names)}) for {', '.join(names)}"
+        )
+    return dict(zip(names, array.T, strict=True))
+
+
+def _read_npz(path: Path, layout: Layout) -> list[Columns]:
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    if layout.array is None:
+        return [arrays]
+    block = arrays.pop(layout.array, None)
+    if block is None:
+        raise UnreadableError("array", f'no array "{layout.array}"; it has: {", ".join(arrays)}')
+    channels = len(layout.inputs)
+    if block.ndim not in (2, 3) or block.shape[-1] != channels:
+        wanted = f"(T, {channels}) or (N, T, {channels})"
+        raise UnreadableError("array", f'"{layout.array}" has shape {block.shape}, not {wanted}')
+    if block.ndim == 2:
+        return [arrays | _named(layout.inputs, block)]
+    return [
+        {name: values[index] for name, values in arrays.items() if len(values) == len(block)}
+        | _named(layout.inputs, block[index])
+        for index in range(len(block))
+    ]
+
+
+def _named(names: tuple[str, ...], block: NDArray[Any]) -> Columns:
+    return dict(zip(names, block.T, strict=True))
