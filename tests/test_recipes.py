@@ -1,0 +1,111 @@
+"""Shipped recipes say what they promise; mistakes in a recipe are all named at once."""
+
+import dataclasses
+
+import pytest
+
+from edgeseq.bundle import Tolerance
+from edgeseq.errors import ConfigError, EdgeseqError, UsageError
+from edgeseq.recipes import Quantization, list_recipes, load_quantization, load_recipe
+
+GOOD = """
+name = "mine"
+summary = "for a test"
+[tolerance]
+relative_error = 0.1
+[quantize]
+method = "dynamic"
+"""
+
+
+def write(folder, text, name="mine"):
+    file = folder / f"{name}.toml"
+    file.write_text(text)
+    return file
+
+
+def test_lists_and_loads_every_shipped_recipe():
+    assert list_recipes() == ("int8-dynamic", "streaming-fp32")
+    for name in list_recipes():
+        assert load_recipe(name).name == name
+        assert load_recipe(name).gate_steps == 10_000
+
+
+def test_fp32_promises_rounding_only():
+    recipe = load_recipe("streaming-fp32")
+    assert recipe.tolerance == Tolerance(relative_error=1e-5, changed_decisions=0.001)
+    assert recipe.quantize is None
+
+
+def test_int8_promises_one_decision_in_a_hundred_and_the_same_answer_everywhere():
+    recipe, how = load_quantization("int8-dynamic")
+    assert recipe.tolerance.changed_decisions == 0.01
+    assert how == Quantization("dynamic", reduce_range=True, int8_share=0.9, max_drop=0.5)
+
+
+def test_every_field_has_its_reason_beside_it():
+    import inspect
+
+    import edgeseq.recipes
+
+    source = inspect.getsource(edgeseq.recipes)
+    for field in dataclasses.fields(Quantization):
+        after = source.split(f"    {field.name}: ", 1)[1].split("\n", 1)[1]
+        assert after.lstrip().startswith('"""'), field.name
+
+
+def test_a_file_of_ones_own_with_defaults(tmp_path):
+    recipe, how = load_quantization(write(tmp_path, GOOD))
+    assert (recipe.name, recipe.tolerance.relative_error) == ("mine", 0.1)
+    assert how == Quantization("dynamic")
+
+
+def test_unknown_name_suggests_the_nearest():
+    with pytest.raises(UsageError, match=r'no recipe "int8_dynamic". Did you mean "int8-dynamic"'):
+        load_recipe("int8_dynamic")
+
+
+def test_export_recipe_cannot_quantize():
+    with pytest.raises(UsageError, match=r"no \[quantize\]. Try: --recipe int8-dynamic"):
+        load_quantization("streaming-fp32")
+
+
+def test_all_mistakes_at_once(tmp_path):
+    text = GOOD.replace('"dynamic"', '"static"').replace("relative_error", "relative_eror")
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(write(tmp_path, text + "per_chanel = true\n"))
+    mistakes = "\n".join(caught.value.mistakes)
+    assert len(caught.value.mistakes) == 4
+    assert 'tolerance.relative_eror: unknown key; did you mean "relative_error"?' in mistakes
+    assert "quantize.method: 'static' is not one of 'dynamic'" in mistakes
+    assert 'quantize.per_chanel: unknown key; did you mean "per_channel"?' in mistakes
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ("int8_share = 1.5", "int8_share: 1.5 is not above 0"),
+        ("max_drop = -1", "max_drop: -1.0 is negative"),
+        ("operators = []", "operators: is empty"),
+    ],
+)
+def test_impossible_quantization_is_refused(tmp_path, line, mistake):
+    with pytest.raises(ConfigError, match=mistake):
+        load_recipe(write(tmp_path, GOOD + line))
+
+
+def test_impossible_promises_are_refused_together(tmp_path):
+    text = GOOD.replace("= 0.1", "= 0\nchanged_decisions = 2")
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(write(tmp_path, "gate_steps = 0\n" + text))
+    assert len(caught.value.mistakes) == 3
+
+
+def test_name_must_be_the_files(tmp_path):
+    with pytest.raises(ConfigError, match=r"differs from the file's name"):
+        load_recipe(write(tmp_path, GOOD, name="other"))
+
+
+def test_missing_file_is_one_line():
+    with pytest.raises(EdgeseqError, match=r"cannot read .*absent.toml"):
+        load_recipe("/nowhere/absent.toml")
