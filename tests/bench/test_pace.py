@@ -1,0 +1,173 @@
+"""Pacing on a clock that only counts: deadlines, misses, CPU time, to the nanosecond."""
+
+import numpy as np
+import pytest
+
+from edgeseq.bench.latency import Candidate
+from edgeseq.bench.pace import Clock, PaceSettings, measure_paced
+from edgeseq.errors import UsageError
+
+FRAMES = np.arange(7, dtype=np.float32).reshape(7, 1)
+MS = 1_000_000
+
+
+class Fake:
+    """Wall and CPU time that pass only when a step works or the loop sleeps."""
+
+    def __init__(self, oversleep_ns=0):
+        self.wall = self.cpu = 0
+        self.oversleep_ns = oversleep_ns
+        self.starts = []
+        self.frames = []
+
+    def sleep(self, seconds):
+        self.wall += round(seconds * 1e9) + self.oversleep_ns
+
+    def clock(self):
+        return Clock(now=lambda: self.wall, sleep=self.sleep, cpu=lambda: self.cpu)
+
+    def step(self, *durations_ns):
+        """Return a step whose calls take these times in turn."""
+
+        def run(frame):
+            self.starts.append(self.wall)
+            self.frames.append(float(frame[0]))
+            self.wall += durations_ns[(len(self.starts) - 1) % len(durations_ns)]
+            self.cpu += durations_ns[(len(self.starts) - 1) % len(durations_ns)]
+
+        return run
+
+
+def run(fake, step, **settings):
+    paced, harness = measure_paced(
+        [Candidate("a", step)], FRAMES, PaceSettings(100.0, **settings), clock=fake.clock()
+    )
+    return paced["a"], harness
+
+
+def test_steps_start_on_absolute_deadlines():
+    fake = Fake()
+    paced, _ = run(fake, fake.step(2 * MS), seconds=1.0, segments=1, settle=0)
+    assert paced.frames == 100
+    assert np.all(np.diff(fake.starts) == 10 * MS)
+    assert paced.step.p50_us == paced.step.max_us == 2000
+    assert paced.late.max_us == 0
+    assert paced.missed == 0
+
+
+def test_waking_late_does_not_add_up():
+    fake = Fake(oversleep_ns=70_000)
+    paced, _ = run(fake, fake.step(2 * MS), seconds=10.0, segments=1, settle=0)
+    assert paced.late.max_us == pytest.approx(70)
+    assert fake.starts[-1] - fake.starts[0] == 999 * 10 * MS, "no drift in a thousand frames"
+    assert paced.missed == 0
+
+
+def test_an_early_wake_is_slept_again():
+    fake = Fake(oversleep_ns=-1000)
+    clock = Clock(
+        now=lambda: fake.wall,
+        sleep=lambda seconds: setattr(fake, "wall", fake.wall + max(1, round(seconds * 0.9e9))),
+        cpu=lambda: fake.cpu,
+    )
+    measure_paced(
+        [Candidate("a", fake.step(MS))],
+        FRAMES,
+        PaceSettings(100.0, 0.5, 1, 0),
+        clock=clock,
+    )
+    assert np.all(np.diff(fake.starts) == 10 * MS)
+
+
+def test_misses_are_results_that_come_after_the_next_frame():
+    fake = Fake()
+    # Every tenth step takes 25 ms: itself late, and the two behind it wait.
+    paced, _ = run(fake, fake.step(25 * MS, *[MS] * 9), seconds=1.0, segments=1, settle=0)
+    assert paced.missed == 20, "the step itself and the first of the backlog"
+    assert paced.step.max_us == 25_000
+    assert paced.late.max_us == 15_000
+    assert fake.starts[9] - fake.starts[0] == 90 * MS, "back on the deadlines after the backlog"
+
+
+def test_exactly_on_the_deadline_is_in_time():
+    fake = Fake()
+    paced, _ = run(fake, fake.step(10 * MS), seconds=0.5, segments=1, settle=0)
+    assert paced.missed == 0
+    fake = Fake()
+    paced, _ = run(fake, fake.step(10 * MS + 1), seconds=0.5, segments=1, settle=0)
+    assert paced.missed == paced.frames == 50
+
+
+@pytest.mark.parametrize(("busy_ms", "expected"), [(1, 360.0), (3, 1080.0)])
+def test_cpu_seconds_per_hour(busy_ms, expected):
+    fake = Fake()
+    paced, harness = run(fake, fake.step(busy_ms * MS), seconds=2.0, segments=4, settle=3)
+    assert paced.cpu_seconds_per_hour == pytest.approx(expected, rel=1e-3)
+    assert harness.cpu_seconds_per_hour == 0
+
+
+def test_settling_steps_do_not_count():
+    fake = Fake()
+    slow_starts = [30 * MS] * 2 + [MS] * 12
+    paced, _ = run(fake, fake.step(*slow_starts), seconds=0.2, segments=2, settle=4)
+    assert paced.frames == 20
+    assert paced.step.max_us == 1000
+    assert len(fake.starts) == 2 * 14
+
+
+def test_candidates_alternate_and_keep_their_place():
+    order, places = [], {"a": [], "b": []}
+
+    def step(name):
+        def run_it(frame):
+            order.append(name)
+            places[name].append(float(frame[0]))
+
+        return run_it
+
+    fake = Fake()
+    paced, harness = measure_paced(
+        [Candidate("a", step("a")), Candidate("b", step("b"))],
+        FRAMES,
+        PaceSettings(100.0, seconds=0.3, segments=3, settle=0),
+        clock=fake.clock(),
+    )
+    assert "".join(order) == ("a" * 10 + "b" * 10) * 3
+    assert places["a"] == places["b"] == [float(index % 7) for index in range(30)]
+    assert set(paced) == {"a", "b"}
+    assert harness.frames == 10
+
+
+def test_progress_ends_complete():
+    seen = []
+    fake = Fake()
+    measure_paced(
+        [Candidate("a", lambda frame: frame)],
+        FRAMES,
+        PaceSettings(100.0, seconds=0.1, segments=2),
+        clock=fake.clock(),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rate_hz": 0}, {"rate_hz": 10, "seconds": -1}, {"rate_hz": 10, "segments": 0}]
+)
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(UsageError, match="above 0"):
+        PaceSettings(**wrong)
+
+
+def test_at_least_one_step():
+    assert PaceSettings(rate_hz=0.1, seconds=1.0).steps == 1
+    assert PaceSettings(rate_hz=50, seconds=5.0, segments=5).steps == 50
+
+
+def test_real_clock_keeps_the_rate():
+    paced, harness = measure_paced(
+        [Candidate("a", lambda frame: frame)], FRAMES, PaceSettings(200.0, seconds=0.2, segments=1)
+    )
+    assert paced["a"].frames == 40
+    assert paced["a"].step.p50_us < 5000
+    assert harness.rate_hz == 200
