@@ -45,7 +45,9 @@ def make_bundle(path: Path) -> Bundle:
             accuracy=Accuracy("window accuracy %", 90.0, True, 10),
         )
     frames = np.linspace(-1, 1, 64, dtype=np.float32).reshape(64, 1)
-    np.savez(path / "reference.npz", frames=frames, outputs=frames, **{"state.h0": np.zeros((1, 1))})
+    np.savez(
+        path / "reference.npz", frames=frames, outputs=frames, **{"state.h0": np.zeros((1, 1))}
+    )
     manifest = Manifest(
         name="nothing",
         producer="test",
