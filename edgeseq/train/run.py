@@ -101,15 +101,20 @@ class Run:
         )
 
     def _look(self, train_loss: float) -> None:
-        """Score the validation split; of equal looks the later, more annealed one is kept."""
+        """Score the validation split, and keep the weights if they are the best so far.
+
+        In the first half every look replaces the one before: weights at a high learning rate win
+        by luck, which does not carry over to other people. Of equal looks the later one is kept.
+        """
         score = self.task.score(predictor(self.model), self.split.validation)
         look = Look(self.step, train_loss, score.value)
         self.history.append(look)
         sign = 1 if score.higher_is_better else -1
-        if self.best is None or sign * look.validation >= sign * self.best.validation:
+        early = 2 * self.step <= self.settings.steps
+        if self.best is None or early or sign * (look.validation - self.best.validation) >= 0:
             self.best, self.waited = look, 0
             self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
-        elif 2 * self.step > self.settings.steps:
+        else:
             self.waited += 1
 
     def state(self, identity: dict[str, Any]) -> RunState:

@@ -1,16 +1,14 @@
 """How long, how fast and on what a model is fitted: one frozen dataclass with its reasons."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgeseq.errors import ConfigError
-from edgeseq.tasks.base import Task
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Settings of one training run; `default_settings` gives those of a task and a family."""
+    """Settings of one training run; `edgeseq.train.defaults` has those of a task and a family."""
 
     steps: int = 1200
     """Optimizer steps: length helps more than any other knob here, until about this many."""
@@ -77,20 +75,3 @@ _RULES: dict[str, tuple[Any, str]] = {
     "accelerator": (lambda value: value in ("cpu", "cuda"), "one of 'cpu', 'cuda'"),
     "threads": _AT_LEAST_ONE,
 }
-
-FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {
-    "lstm": {"lr": 4e-3},
-    "transformer": {"lr": 4e-3},
-}
-"""What a family wants other than the defaults; chosen on inner validation splits of `har`."""
-
-
-def default_settings(task: Task, family: str, **changes: Any) -> FitSettings:  # noqa: ANN401
-    """Return the settings for `family` on `task`, with `changes` on top."""
-    crop = round(1.28 * task.window) if task.window else 128
-    return FitSettings(**{"crop": crop, **FAMILY_DEFAULTS[family], **changes})
-
-
-def to_json(settings: FitSettings) -> dict[str, Any]:
-    """Return `settings` as JSON values."""
-    return dataclasses.asdict(settings)

@@ -201,14 +201,20 @@ class Scripted(Waves):
 def test_the_best_look_is_kept_and_of_equal_ones_the_later(tmp_path):
     task = Scripted([10, 30, 20, 30, 20, 20])
     checkpoint = fit(task, SPECS["lstm"], SETTINGS, tmp_path)
+    assert [look.step for look in checkpoint.history] == [4, 8, 12, 16, 20, 24]
     assert checkpoint.best_step == 16
 
 
 def test_patience_counts_in_the_second_half_only(tmp_path):
     settings = dataclasses.replace(SETTINGS, patience=2)
-    checkpoint = fit(Scripted([50, 10, 10, 10, 10, 10]), SPECS["lstm"], settings, tmp_path)
+    checkpoint = fit(Scripted([50, 10, 40, 30, 30, 50]), SPECS["lstm"], settings, tmp_path)
     assert [look.step for look in checkpoint.history] == [4, 8, 12, 16, 20]
-    assert checkpoint.best_step == 4
+    assert checkpoint.best_step == 12  # the best of the second half, its first look included
+
+
+def test_a_lucky_look_in_the_first_half_is_not_kept(tmp_path):
+    checkpoint = fit(Scripted([99, 98, 10, 20, 30, 20]), SPECS["lstm"], SETTINGS, tmp_path)
+    assert checkpoint.best_step == 20
 
 
 def test_progress_hears_every_step(tmp_path):
