@@ -1,0 +1,41 @@
+"""Sizes and settings that suit a task and a family, chosen on inner validation splits."""
+
+from typing import Any
+
+from edgeseq.models import FAMILIES, Spec
+from edgeseq.models.transformer import TransformerSpec
+from edgeseq.tasks.base import Task
+from edgeseq.train.settings import FitSettings
+
+CROP_PER_WINDOW = 1.28
+"""Crops are this much longer than scored windows: what is asked last is trained well too."""
+FORECAST_CROP, FORECAST_WINDOW = 128, 64
+"""Frames a crop, and frames that attention sees, where every frame is scored."""
+
+FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {
+    "lstm": {},
+    "transformer": {},
+}
+"""What a family wants other than the defaults of `FitSettings`."""
+
+
+def default_settings(task: Task, family: str, **changes: Any) -> FitSettings:  # noqa: ANN401
+    """Return the settings for `family` on `task`, with `changes` on top."""
+    return FitSettings(**{"crop": _crop(task), **FAMILY_DEFAULTS[family], **changes})
+
+
+def default_spec(task: Task, family: str, parameters: int) -> Spec:
+    """Return the model of `family` with at most `parameters` parameters that suits `task`.
+
+    Attention sees no further than a crop of the training reaches: a distance that never occurred
+    in training is noise in a stream.
+    """
+    inputs, outputs = task.frame.size, len(task.output.labels)
+    if family == "transformer":
+        window = FORECAST_WINDOW if task.window is None else _crop(task)
+        return TransformerSpec.sized(parameters, inputs, outputs, window=window)
+    return FAMILIES[family].spec.sized(parameters, inputs, outputs)
+
+
+def _crop(task: Task) -> int:
+    return FORECAST_CROP if task.window is None else round(CROP_PER_WINDOW * task.window)

@@ -1,0 +1,31 @@
+import pytest
+from train.toy import Foretell, Waves
+
+from edgeseq.models import LSTMSpec, TransformerSpec
+from edgeseq.train import default_settings, default_spec
+from edgeseq.train.defaults import FAMILY_DEFAULTS
+
+
+def test_crops_are_a_little_longer_than_the_scored_window():
+    assert default_settings(Waves(), "lstm").crop == 26
+    assert default_settings(Foretell(), "lstm").crop == 128
+
+
+def test_changes_win_over_what_a_family_wants(monkeypatch):
+    monkeypatch.setitem(FAMILY_DEFAULTS, "lstm", {"lr": 1.0, "batch": 7})
+    settings = default_settings(Waves(), "lstm", lr=2.0, seed=3)
+    assert (settings.lr, settings.batch, settings.seed) == (2.0, 7, 3)
+
+
+@pytest.mark.parametrize("family", FAMILY_DEFAULTS)
+def test_a_spec_has_at_most_the_parameters_asked_for_and_nearly_all_of_them(family):
+    for task in Waves(), Foretell():
+        count = default_spec(task, family, 20_000).parameters(2, len(task.output.labels))
+        assert 18_500 < count <= 20_000
+
+
+def test_attention_sees_no_further_than_a_training_crop():
+    assert default_spec(Waves(), "transformer", 20_000).window == 26
+    assert default_spec(Foretell(), "transformer", 20_000).window == 64
+    assert isinstance(default_spec(Waves(), "transformer", 20_000), TransformerSpec)
+    assert isinstance(default_spec(Waves(), "lstm", 20_000), LSTMSpec)
