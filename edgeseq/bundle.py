@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.contract import Contract, SessionSettings
+from edgeseq.contract import Contract, SessionSettings, Tolerance
 from edgeseq.errors import BundleError, ConfigError
 from edgeseq.files import restore, sha256, write_json
 from edgeseq.specs import parse
@@ -24,16 +24,6 @@ from edgeseq.specs import parse
 SCHEMA = 1
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far a variant may be from the whole-sequence reference."""
-
-    relative_error: float
-    """Largest absolute difference of an output over the reference outputs' RMS."""
-    changed_decisions: float = 0.0
-    """Largest share of frames whose decision differs, 0 to 1."""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,16 @@ class SessionSettings:
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far a variant may be from the whole-sequence reference."""
+
+    relative_error: float
+    """Largest absolute difference of an output over the reference outputs' RMS."""
+    changed_decisions: float = 0.0
+    """Largest share of frames whose decision differs, 0 to 1."""
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything that is true of one ONNX file's inputs and outputs."""
 

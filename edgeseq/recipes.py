@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
-from edgeseq.bundle import Tolerance
+from edgeseq.contract import Tolerance
 from edgeseq.errors import ConfigError, UsageError
 from edgeseq.shipped import shipped
 from edgeseq.specs import load_toml

@@ -10,7 +10,9 @@ units, W window, C outputs.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -90,19 +92,20 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, T, D)` to `(N, T, D)`."""
-        batch, frames, width = x.shape
-        qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (N, H, T, K) each
-        y = self._attend(self._rotate(q), self._rotate(k), v)
-        out: Tensor = self.out(y.transpose(1, 2).reshape(batch, frames, width))
+        y = self._attend(*self._project(x))  # (N, H, T, K)
+        out: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return out
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rotated keys and the values `(N, H, T, K)` of all frames."""
-        batch, frames, width = x.shape
-        qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
-        _, k, v = qkv.permute(2, 0, 3, 1, 4)
-        return self._rotate(k), v
+        _, k, v = self._project(x)
+        return k, v
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rotated queries, rotated keys and values, `(N, H, T, K)` each."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (N, T, 3, H, K)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        return self._rotate(q), self._rotate(k), v
 
     def _rotate(self, x: Tensor) -> Tensor:
         """Turn each pair `(x[j], x[j + K / 2])` by its frame's angle."""
@@ -131,8 +134,8 @@ class Attention(nn.Module):
         first = seen & (key >= window)  # nothing lies before the first block
         mask = torch.stack([first] + [seen] * (blocks - 1))  # (blocks, W, 2 W)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        y = y.reshape(batch, heads, blocks * window, size)
-        return y[:, :, :frames]
+        whole: Tensor = y.flatten(2, 3)[:, :, :frames]
+        return whole
 
 
 class Block(nn.Module):
@@ -160,7 +163,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.spec = spec
         self.embed = nn.Linear(inputs, spec.width)
-        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.layers))
+        self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.layers)])
         self.norm = nn.LayerNorm(spec.width)
         self.head = nn.Linear(spec.width, outputs, bias=False)
 
@@ -178,10 +181,9 @@ class Transformer(nn.Module):
         length, window = frames.shape[1], self.spec.window
         last = torch.arange(max(0, length - window), length)
         states = {}
-        for layer, block in enumerate(self.blocks):
-            for what, all_frames in zip(
-                ("key", "value"), block.attention.keys_values(block.norm1(x)), strict=True
-            ):
+        for layer, block in enumerate(cast(Iterable[Block], self.blocks)):
+            keys, values = block.attention.keys_values(block.norm1(x))
+            for what, all_frames in (("key", keys), ("value", values)):
                 ring = torch.zeros_like(all_frames[:, :, :1]).repeat(1, 1, window, 1)
                 ring[:, :, last % window] = all_frames[:, :, last]
                 states[f"past_key_values.{layer}.{what}"] = ring

@@ -2,6 +2,7 @@
 
 from edgeseq.contract import SessionSettings
 from edgeseq.runtime.model import StreamModel
+from edgeseq.runtime.predict import predict
 from edgeseq.runtime.stream import StreamSession
 
-__all__ = ["SessionSettings", "StreamModel", "StreamSession"]
+__all__ = ["SessionSettings", "StreamModel", "StreamSession", "predict"]

@@ -1,0 +1,22 @@
+"""Whole recordings through a loaded model, each from a reset state."""
+
+import numpy as np
+
+from edgeseq.runtime.model import StreamModel
+from edgeseq.runtime.stream import Array, StreamSession
+
+
+def predict(model: StreamModel, frames: Array) -> Array:
+    """Map frames `(N, T, F)` of N streams to outputs `(N, T, C)`, as an app would get them.
+
+    A model with a fixed number of streams takes them in groups; the last one is filled up.
+    """
+    count = len(frames)
+    group = model.contract.streams or count
+    padded = np.resize(frames, (-(-count // group) * group, *frames.shape[1:]))
+    outputs = []
+    for start in range(0, count, group):
+        with StreamSession(model, streams=group) as session:
+            part = padded[start : start + group]
+            outputs.append(session.run(part[0])[None] if group == 1 else session.run(part))
+    return np.concatenate(outputs)[:count]

@@ -1,0 +1,210 @@
+"""A training run → a bundle: graphs, reference, and the parity gate every graph must pass."""
+
+import io
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import edgeseq
+from edgeseq import files
+from edgeseq.bundle import (
+    REFERENCE,
+    Bundle,
+    Manifest,
+    Origin,
+    Parity,
+    Reference,
+    Variant,
+    load_bundle,
+    write_manifest,
+)
+from edgeseq.check.parity import compare, decision_rule
+from edgeseq.errors import PromiseError
+from edgeseq.export import Form, build_graph
+from edgeseq.models import TransformerSpec
+from edgeseq.recipes import load_recipe
+from edgeseq.runtime import StreamModel, predict
+from edgeseq.tasks import load_task
+from edgeseq.tasks.base import Array, stream
+from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
+from edgeseq.workflows.accuracy import as_accuracy, baselines, judge
+
+REFERENCE_FRAMES = 1024
+SEQUENCE_FRAMES = 100
+"""Frames of one gate sequence, where a graph has no state."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What `edgeseq export` was asked for."""
+
+    form: Form = "step"
+    """`step` carries state; `sequence` starts every call from the reset state."""
+    streams: int | None = None
+    """A fixed number of streams, for compilers that need one."""
+    frames: int | None = None
+    """A fixed number of frames a call, likewise."""
+    recipe: str = "streaming-fp32"
+
+
+def export_run(
+    run: Path,
+    out: Path,
+    settings: ExportSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Export the finished training run `run` as the bundle `out`; an older one survives a failure.
+
+    Raises:
+        PromiseError: a graph did not give what PyTorch gives; nothing was written.
+    """
+    export = _Export(load_checkpoint(run), settings or ExportSettings(), progress)
+    with files.staged_directory(out) as folder:
+        write_manifest(folder, export.write(folder))
+    return load_bundle(out)
+
+
+def producer() -> str:
+    """Return edgeseq's version, with the git commit where it runs from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        git = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return f"edgeseq {edgeseq.__version__}"
+    return f"edgeseq {edgeseq.__version__} ({git.stdout.strip()})"
+
+
+class _Export:
+    """One export: what it needs, loaded once."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, settings: ExportSettings, progress: Progress | None
+    ) -> None:
+        self.checkpoint, self.settings = checkpoint, settings
+        self.model = checkpoint.model
+        self.task = load_task(checkpoint.task)
+        self.test = self.task.split(checkpoint.fold).test
+        self.recipe = load_recipe(settings.recipe)
+        self.say = progress or (lambda _: None)
+
+    def write(self, folder: Path) -> Manifest:
+        """Write graphs and reference into `folder`; return the manifest that goes with them."""
+        reference = self._reference(folder)
+        variants = {"fp32": self._variant(folder, "fp32", self.settings.frames or "T")}
+        if self._has_faster_step():
+            variants["step"] = self._variant(folder, "step", 1, newest=True)
+        return Manifest(
+            name=f"{Path(self.task.name).stem}-{self.checkpoint.family}",
+            producer=producer(),
+            origin=self._origin(),
+            reference=reference,
+            variants=variants,
+            preferred="fp32",
+            preferred_because="no other precision is in this bundle",
+        )
+
+    def _has_faster_step(self) -> bool:
+        """Say whether newer operators make a faster graph for one frame a call."""
+        settings = self.settings
+        free = settings.form == "step" and settings.streams is None and settings.frames is None
+        return free and isinstance(self.model.spec, TransformerSpec)
+
+    def _variant(
+        self, folder: Path, name: str, frames: "int | str", *, newest: bool = False
+    ) -> Variant:
+        graph = build_graph(
+            self.model,
+            self.task.frame,
+            self.task.output,
+            form=self.settings.form,
+            streams=self.settings.streams or "N",
+            frames=frames,
+            newest=newest,
+            producer=producer(),
+            recipe=self.settings.recipe,
+        )
+        file = folder / ("model.onnx" if name == "fp32" else f"model.{name}.onnx")
+        files.write_bytes(file, graph.SerializeToString())
+        loaded = StreamModel.load(file)
+        parity = self._gate(loaded, name)
+        return Variant(
+            file=file.name,
+            sha256=files.sha256(file),
+            bytes=file.stat().st_size,
+            precision="fp32",
+            opset=graph.opset_import[0].version,
+            operators=dict(Counter(node.op_type for node in graph.graph.node)),
+            contract=loaded.contract,
+            tolerance=self.recipe.tolerance,
+            parity=parity,
+            accuracy=as_accuracy(judge(loaded, self.task, self.test)),
+        )
+
+    def _gate(self, loaded: StreamModel, name: str) -> Parity:
+        """Stream real frames through ONNX Runtime; raise unless it says what PyTorch says."""
+        self.say(f"{name}: {self.recipe.gate_steps:,} frames against PyTorch")
+        frames = self._gate_frames(loaded)  # (N, T, F)
+        with torch.inference_mode():
+            whole = self.model(torch.from_numpy(frames)).numpy()
+        streamed = predict(loaded, frames)
+        channels = whole.shape[-1]
+        parity = compare(
+            whole.reshape(-1, channels),
+            streamed.reshape(-1, channels),
+            decision_rule(self.task.output),
+        )
+        limit = self.recipe.tolerance.relative_error
+        if not parity.relative_error <= limit:
+            raise PromiseError(
+                f"the {name} graph differs from PyTorch by {parity.relative_error:.1e} of the "
+                f"outputs' RMS at frame {parity.at_step} (limit {limit:.0e}); nothing was written"
+            )
+        return parity
+
+    def _gate_frames(self, loaded: StreamModel) -> Array:
+        """Return one long stream; for a graph without state, many sequences from reset."""
+        contract, steps = loaded.contract, self.recipe.gate_steps
+        frames = stream(self.test, steps)
+        if contract.form == "sequence":
+            length = self.settings.frames or min(SEQUENCE_FRAMES, steps)
+            return frames[: steps // length * length].reshape(-1, length, frames.shape[1])
+        return frames[None, : steps // contract.chunk_min * contract.chunk_min]
+
+    def _reference(self, folder: Path) -> Reference:
+        """Write real frames, the whole-sequence outputs of PyTorch, and its final state."""
+        self.say("reference")
+        frames = stream(self.test, REFERENCE_FRAMES)
+        with torch.inference_mode():
+            whole = torch.from_numpy(frames)[None]  # (1, T, F)
+            outputs, state = self.model(whole)[0].numpy(), self.model.final_state(whole)
+        arrays = {"frames": frames, "outputs": outputs}
+        arrays |= {f"state.{name}": tensor.numpy() for name, tensor in state.items()}
+        memory = io.BytesIO()
+        np.savez_compressed(memory, **arrays)
+        files.write_bytes(folder / REFERENCE, memory.getvalue())
+        return Reference(
+            sha256=files.sha256(folder / REFERENCE),
+            frames=len(frames),
+            source=f"{self.task.name}, test recordings of fold {self.checkpoint.fold}",
+        )
+
+    def _origin(self) -> Origin:
+        self.say("baselines")
+        checkpoint = self.checkpoint
+        beside = baselines(checkpoint.task, checkpoint.fold)
+        return Origin(
+            task=checkpoint.task,
+            fold=checkpoint.fold,
+            seed=checkpoint.seed,
+            family=checkpoint.family,
+            parameters=checkpoint.parameters,
+            baselines={name: as_accuracy(score) for name, score in beside.items()},
+        )

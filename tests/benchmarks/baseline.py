@@ -1,0 +1,207 @@
+"""Baseline B: what `torch.onnx.export` and ONNX Runtime's defaults give, against edgeseq.
+
+    python tests/benchmarks/baseline.py
+
+Both sides have the same weights, N = T = 1, normalisation included. B is the natural PyTorch
+step module (`nn.LSTM` with stacked state; the Transformer with a shifted cache), exported by
+`torch.onnx.export(dynamo=True)` with its default opset, run by `InferenceSession.run` with default
+`SessionOptions`. The other side is edgeseq's file through the public `StreamSession.step()`.
+All run interleaved in one process on one pinned core; outputs are compared before they are timed.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from edgeseq.bench.latency import Candidate, HotResult, HotSettings, measure_hot
+from edgeseq.bench.machine import this_machine
+from edgeseq.contract import Frame, Output
+from edgeseq.export import build_graph
+from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.quantize.dynamic import quantize_dynamic
+from edgeseq.recipes import load_recipe
+from edgeseq.runtime import StreamSession
+
+INPUTS, OUTPUTS = 40, 12
+FRAME = Frame(tuple(f"x{i}" for i in range(INPUTS)), ("1",) * INPUTS, 100.0)
+OUTPUT = Output("logits", tuple(f"class {i}" for i in range(OUTPUTS)))
+TARGETS = {"LSTM 2x128 int8": 0.55, "Transformer d64 x 2, window 128": 0.45}
+
+
+class LSTMStep(nn.Module):
+    """One frame through `nn.LSTM`, its state stacked as PyTorch has it."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def initial(self) -> dict[str, Tensor]:
+        lstm = self.model.body.lstm
+        # Two tensors: given one twice, the exporter makes h and c one input.
+        return {what: torch.zeros(lstm.num_layers, 1, lstm.hidden_size) for what in "hc"}
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        body = self.model.body
+        x = (x - self.model.input_mean) / self.model.input_std
+        y, (h, c) = body.lstm(x, (h, c))
+        return body.head(y), h, c
+
+
+class TransformerStep(nn.Module):
+    """One frame through the Transformer, its cache shifted by one at every step."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        super().__init__()
+        self.model, self.spec = model, model.spec
+
+    def initial(self) -> dict[str, Tensor]:
+        spec = self.spec
+        size = (1, spec.heads, spec.window, spec.width // spec.heads)
+        names = [f"{what}{layer}" for layer in range(spec.layers) for what in "kv"]
+        position = torch.zeros(1, dtype=torch.int64)
+        return {"position": position, **{name: torch.zeros(size) for name in names}}
+
+    def forward(self, x: Tensor, position: Tensor, *caches: Tensor) -> tuple[Tensor, ...]:
+        body, window = self.model.body, self.spec.window
+        x = body.embed((x - self.model.input_mean) / self.model.input_std)
+        filled = (torch.arange(window) >= window - 1 - position)[None]  # (1, W)
+        new = []
+        for layer, block in enumerate(body.blocks):
+            attention = block.attention
+            qkv = attention.qkv(block.norm1(x)).view(1, 1, 3, attention.heads, -1)
+            q, k, v = qkv.permute(2, 0, 3, 1, 4)
+            q, k = self.rotate(attention, q, position), self.rotate(attention, k, position)
+            k = torch.cat([caches[2 * layer][:, :, 1:], k], dim=2)
+            v = torch.cat([caches[2 * layer + 1][:, :, 1:], v], dim=2)
+            new += [k, v]
+            y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=filled)
+            x = x + attention.out(y.transpose(1, 2).reshape(1, 1, -1))
+            x = x + block.down(torch.relu(block.up(block.norm2(x))))
+        return body.head(body.norm(x)), position + 1, *new
+
+    def rotate(self, attention: nn.Module, x: Tensor, position: Tensor) -> Tensor:
+        turn = position % (2 * self.spec.window)
+        cos, sin = attention.cos[turn], attention.sin[turn]
+        a, b = x.chunk(2, dim=-1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+class Baseline:
+    """B itself: `InferenceSession.run` with the state fed back by name."""
+
+    def __init__(self, step: LSTMStep | TransformerStep, path: Path) -> None:
+        state = step.initial()
+        names = list(state)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                step.eval(),
+                (torch.zeros(1, 1, INPUTS), *state.values()),
+                path,
+                dynamo=True,
+                input_names=["x", *names],
+                output_names=["y", *(f"next_{name}" for name in names)],
+            )
+        self.session = onnxruntime.InferenceSession(path)
+        self.nodes = len(onnx.load(path).graph.node)
+        self.opset = onnx.load(path, load_external_data=False).opset_import[0].version
+        self.names = names
+        self.state = [value.numpy() for value in state.values()]
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        feeds = dict(zip(self.names, self.state, strict=True))
+        y, *self.state = self.session.run(None, {"x": frame[None, None], **feeds})
+        return y[0, 0]
+
+
+def random_model(spec: LSTMSpec | TransformerSpec) -> SequenceModel:
+    torch.manual_seed(0)
+    model = SequenceModel(spec, INPUTS, OUTPUTS).eval()
+    model.input_mean.normal_()
+    model.input_std.uniform_(0.5, 2)
+    return model
+
+
+def contenders(model: SequenceModel, folder: Path) -> dict[str, StreamSession]:
+    """Return edgeseq's variants of `model`: general and one-frame graphs, fp32 and int8."""
+    graphs = {"fp32": {}}
+    if isinstance(model.spec, TransformerSpec):
+        graphs["step"] = {"newest": True, "frames": 1}
+    sessions = {}
+    for name, how in graphs.items():
+        graph = build_graph(model, FRAME, OUTPUT, producer="benchmark", recipe="", **how)
+        path = folder / f"{name}.onnx"
+        onnx.save(graph, path)
+        small = folder / f"{name}-int8.onnx"
+        quantize_dynamic(path, small, load_recipe("int8-dynamic"))
+        sessions[name] = StreamSession(path)
+        sessions["int8" if name == "fp32" else f"{name}-int8"] = StreamSession(small)
+    return sessions
+
+
+def measure(spec: LSTMSpec | TransformerSpec, settings: HotSettings, folder: Path) -> HotResult:
+    model = random_model(spec)
+    baseline = Baseline(
+        (LSTMStep if isinstance(spec, LSTMSpec) else TransformerStep)(model), folder / "b.onnx"
+    )
+    frames = np.random.default_rng(0).standard_normal((2000, INPUTS)).astype(np.float32)
+    sessions = contenders(model, folder)
+    expected = np.stack([baseline.step(frame) for frame in frames[:300]])
+    rms = np.sqrt(np.mean(expected**2))
+    for name, session in sessions.items():
+        outputs = np.stack([session.step(frame) for frame in frames[:300]])
+        error = np.abs(outputs - expected).max() / rms
+        if error > (0.5 if "int8" in name else 1e-4):
+            raise SystemExit(f"{name} does not compute what B computes: error {error:.1e} of RMS")
+    candidates = [Candidate("B", baseline.step)]
+    candidates += [Candidate(name, session.step) for name, session in sessions.items()]
+    print(f"  B: opset {baseline.opset}, {baseline.nodes} nodes", file=sys.stderr)
+    return measure_hot(candidates, frames, settings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--block", type=int, default=150)
+    parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="also write the result here")
+    arguments = parser.parse_args()
+    settings = HotSettings(rounds=arguments.rounds, block=arguments.block, pin=arguments.core)
+    models = {
+        "LSTM 2x128": LSTMSpec(128, 2),
+        "Transformer d64 x 2, window 128": TransformerSpec(64, 256, window=128),
+    }
+    results = {}
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name, spec in models.items():
+        print(name)
+        with tempfile.TemporaryDirectory() as folder:
+            result = measure(spec, settings, Path(folder))
+        results[name] = dataclasses.asdict(result)
+        ratios = {ratio.candidate: ratio for ratio in result.ratios}
+        for variant, latency in result.latencies.items():
+            line = f"  {variant:10s} p50 {latency.p50_us:6.1f} us  p99 {latency.p99_us:6.1f} us"
+            if variant in ratios:
+                ratio = ratios[variant]
+                line += f"  {ratio.ratio:.2f} B [{ratio.low:.2f}, {ratio.high:.2f}]"
+            print(line)
+    print(f"{this_machine()}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
