@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,7 +27,9 @@ def job(tmp_path):
 
 @linux
 def test_a_fresh_process(job):
+    begin = time.monotonic_ns()
     report = memory.probe(job)
+    assert report["cold_ns"] < time.monotonic_ns() - begin, "from the start of the process"
     parts = ("started_ns", "import_ns", "load_ns", "first_ns")
     assert all(report[part] > 0 for part in parts)
     assert sum(report[part] for part in parts) <= report["cold_ns"]

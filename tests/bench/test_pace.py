@@ -108,10 +108,11 @@ def test_cpu_seconds_per_hour(busy_ms, expected):
 
 def test_settling_steps_do_not_count():
     fake = Fake()
-    slow_starts = [30 * MS] * 2 + [MS] * 12
-    paced, _ = run(fake, fake.step(*slow_starts), seconds=0.2, segments=2, settle=4)
+    slow_start = [15 * MS] * 2 + [MS] * 12
+    paced, _ = run(fake, fake.step(*slow_start), seconds=0.2, segments=2, settle=4)
     assert paced.frames == 20
     assert paced.step.max_us == 1000
+    assert paced.cpu_seconds_per_hour == pytest.approx(360), "10 % of a core, the slow start apart"
     assert len(fake.starts) == 2 * 14
 
 
