@@ -29,6 +29,7 @@ _HARMLESS: dict[str, Any] = {
     "label": None,
     "target": None,
 }
+_REQUIRED: dict[str, Any] = {"files": (), "rate_hz": 0.0, "inputs": {}, "window_s": 1.0}
 """What stands in for wrong values while the files are read to find the rest of the mistakes."""
 
 
@@ -41,7 +42,7 @@ def load(path: Path) -> Task:
     spec, mistakes = _read_spec(path)
     if spec is None:
         raise ConfigError(str(path), mistakes)
-    wrong = _keys_of(mistakes)
+    wrong = {place.partition(".")[0] for place in _places(mistakes)}
     findings = Findings()
     recordings = tuple(read_recordings(_readable(spec, wrong), path.parent, findings))
     mistakes += findings.lines()
@@ -55,26 +56,34 @@ def load(path: Path) -> Task:
 
 
 def _read_spec(path: Path) -> tuple[OwnData | None, list[str]]:
-    """Return what the TOML says, and its mistakes; none where too little can be read of it."""
+    """Return what the TOML says as far as it can be used, and its mistakes."""
     try:
         spec = load_toml(path, OwnData)
         return spec, list(spec.mistakes())
     except ConfigError as error:
         mistakes = list(error.mistakes)
-    wrong = _keys_of(mistakes)
+    wrong = _places(mistakes)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        rest = {key: value for key, value in table.items() if key not in wrong}
-        spec = parse(rest, OwnData, where=str(path))
-    except (tomllib.TOMLDecodeError, ConfigError):
+    except tomllib.TOMLDecodeError:
         return None, mistakes
-    return spec, mistakes + [item for item in spec.mistakes() if not _keys_of([item]) & wrong]
+    spec = parse(_REQUIRED | _without(table, wrong), OwnData, where=str(path))
+    return spec, mistakes + [item for item in spec.mistakes() if not _places([item]) & wrong]
 
 
-def _keys_of(mistakes: list[str]) -> set[str]:
-    """Return the outermost keys that mistakes are about: `split.test, label[0]: …` has two."""
+def _places(mistakes: list[str]) -> set[str]:
+    """Return the keys that mistakes are about: `split.test, label[0]: …` has two."""
     places = [place for mistake in mistakes for place in mistake.partition(":")[0].split(", ")]
-    return {place.partition(".")[0].partition("[")[0] for place in places}
+    return {place.partition("[")[0] for place in places}
+
+
+def _without(table: dict[str, Any], wrong: set[str], path: str = "") -> dict[str, Any]:
+    """Return `table` without the keys at the places in `wrong`."""
+    return {
+        key: _without(value, wrong, f"{path}{key}.") if isinstance(value, dict) else value
+        for key, value in table.items()
+        if f"{path}{key}" not in wrong
+    }
 
 
 def _readable(spec: OwnData, wrong: set[str]) -> OwnData:

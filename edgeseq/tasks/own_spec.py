@@ -149,8 +149,9 @@ def _split_mistakes(split: OwnSplit) -> Iterator[str]:
         yield "split.test, split.validation: name subjects for both, or for neither"
     for name in sorted({*split.test} & {*split.validation}):
         yield f'split.validation: "{name}" is in split.test too'
-    for key in ("test_fraction", "validation_fraction"):
-        if not 0 < getattr(split, key) < 1:
-            yield f"split.{key}: {getattr(split, key)} is not between 0 and 1"
-    if split.test_fraction + split.validation_fraction >= 1:
+    fractions = ("test_fraction", "validation_fraction")
+    wrong = [key for key in fractions if not 0 < getattr(split, key) < 1]
+    for key in wrong:
+        yield f"split.{key}: {getattr(split, key)} is not between 0 and 1"
+    if not wrong and split.test_fraction + split.validation_fraction >= 1:
         yield "split.test_fraction, split.validation_fraction: together they leave no training"

@@ -66,18 +66,19 @@ def read_tables(path: Path, layout: Layout) -> list[Columns]:
 
 def _read_csv(path: Path) -> Columns:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        header, *rows = csv.reader(file)
-    rows = [row for row in rows if row]
-    uneven = next((row for row in rows if len(row) != len(header)), None)
-    if uneven is not None:
-        place = rows.index(uneven) + 2
-        raise ValueError(f"line {place} has {len(uneven)} cells, the header {len(header)}")
+        header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    if not rows:
+        raise ValueError("it has no rows below its header")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
     cells = np.array(rows, str).reshape(len(rows), len(header))
     return {name.strip(): cells[:, index] for index, name in enumerate(header)}
 
 
 def _read_npy(path: Path, layout: Layout) -> Columns:
-    array = np.load(path, allow_pickle=False)
+    with path.open("rb") as file:
+        array = np.load(file, allow_pickle=False)
     names = (*layout.inputs, *layout.extra)
     if array.ndim != 2 or array.shape[1] != len(names):
         raise UnreadableError(
@@ -87,7 +88,7 @@ def _read_npy(path: Path, layout: Layout) -> Columns:
 
 
 def _read_npz(path: Path, layout: Layout) -> list[Columns]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     if layout.array is None:
         return [arrays]
