@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeseq.contract import Frame, Output
+from edgeseq.errors import DataError
 from edgeseq.tasks import augment
 from edgeseq.tasks.base import Array, Progress, Recording
 from edgeseq.tasks.kinds import Classification
@@ -78,6 +79,9 @@ def load(progress: Progress | None = None) -> Classification:
 def read_watch(path: Path) -> tuple[Recording, ...]:
     """Read the 140 recordings: 10 people, each exercise done twice or so, some 40 s long."""
     table = load_arrays(path.read_bytes(), where=path.name)
+    for name in ("X", "y", "subject"):
+        if name not in table:
+            raise DataError(f"{path.name} has no {name!r}; delete {path} to fetch it again")
     order = np.lexsort((table["y"], table["subject"]))
     return tuple(
         _recording(index, table["X"][index], table["y"][index], table["subject"][index])

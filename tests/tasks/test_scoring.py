@@ -1,0 +1,103 @@
+"""Scores against examples worked out by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeseq.errors import DataError
+from edgeseq.tasks import scoring
+from edgeseq.tasks.base import UNKNOWN, Recording
+from edgeseq.tasks.scoring import (
+    classification_score,
+    cut_windows,
+    run,
+    value_score,
+    window_classes,
+)
+
+
+def classes(values, target, subject="a"):
+    frames = np.array(values, np.float32)[:, None]
+    return Recording(frames, np.array(target, np.int64), subject, "r")
+
+
+def test_windows_do_not_overlap_and_drop_the_remainder():
+    windows = cut_windows([classes(range(7), [0] * 7), classes(range(10, 13), [1] * 3)], 3)
+    assert windows.frames[..., 0].tolist() == [[0, 1, 2], [3, 4, 5], [10, 11, 12]]
+    assert windows.target.tolist() == [[0, 0, 0], [0, 0, 0], [1, 1, 1]]
+
+
+def test_ragged_windows_are_filled_up_with_unknown_targets():
+    windows = cut_windows([classes(range(5), [0] * 5)], 4, overlap=1, ragged=True)
+    assert windows.frames[..., 0].tolist() == [[0, 1, 2, 3], [3, 4, 4, 4]]
+    assert windows.target.tolist() == [[0, 0, 0, 0], [0, 0, UNKNOWN, UNKNOWN]]
+
+
+@given(st.integers(1, 60), st.integers(2, 12), st.data())
+def test_ragged_windows_score_each_frame_after_the_warmup_once(total, length, data):
+    overlap = data.draw(st.integers(0, length - 1))
+    values = np.arange(total, dtype=np.float32)[:, None]
+    one = Recording(values, values, "a", "r")
+    windows = cut_windows([one], length, overlap=overlap, ragged=True)
+    scored = windows.target[:, overlap:]
+    assert sorted(scored[~np.isnan(scored)]) == list(range(overlap, total))
+    known = ~np.isnan(windows.target)
+    np.testing.assert_array_equal(windows.frames[known], windows.target[known])
+
+
+def test_too_short_for_a_window():
+    with pytest.raises(DataError, match="no recording has the 4 frames of a window; use longer"):
+        cut_windows([classes(range(3), [0] * 3)], 4)
+
+
+def test_window_class_is_the_most_frequent_known_one():
+    target = [[2, 2, 0], [UNKNOWN, UNKNOWN, 1], [UNKNOWN, UNKNOWN, UNKNOWN], [0, 1, 2]]
+    assert window_classes(np.array(target), 3).tolist() == [2, 1, UNKNOWN, 0]
+
+
+def test_window_accuracy_by_hand():
+    """The mean of a window's logits decides, not the majority of its frames' decisions.
+
+    A frame's value v gives logits (v, 0). Windows of 3: subject a: [5, -1, -1] mean 1 → 0,
+    right; [-3, 1, 1] mean -1/3 → 1, wrong. Subject b: [-1, -1, -1] → 1, right; unknown truth.
+    """
+    recordings = [
+        classes([5, -1, -1, -3, 1, 1], [0] * 6, "a"),
+        classes([-1, -1, -1, 9, 9, 9], [1, 1, 1, UNKNOWN, UNKNOWN, UNKNOWN], "b"),
+    ]
+
+    def predict(frames):
+        return np.concatenate([frames, np.zeros_like(frames)], axis=-1)
+
+    score = classification_score(predict, cut_windows(recordings, 3), 2)
+    assert score.value == pytest.approx(200 / 3)
+    assert (score.metric, score.count, score.higher_is_better) == ("window accuracy %", 3, True)
+    assert score.per_subject == {"a": 50.0, "b": 100.0}
+    assert score.confusion == ((1, 1), (0, 1))
+
+
+def test_value_error_by_hand():
+    """Predicting the frame itself: errors |0-9|, |1-3|, |2-2|, |3-7|; the first is warm-up."""
+    frames = np.array([[0], [1], [2], [3], [4]], np.float32)
+    target = np.array([[9], [3], [2], [7], [np.nan]], np.float32)
+    windows = cut_windows([Recording(frames, target, "a", "r")], 5)
+    score = value_score(lambda frames: frames, windows, 1, "m")
+    assert (score.value, score.count, score.metric) == (2.0, 3, "MAE m")
+    assert score.per_subject == {"a": 2.0}
+    assert not score.higher_is_better
+    with pytest.raises(DataError, match="no frame with a known target lies more than 4 frames"):
+        value_score(lambda frames: frames, windows, 4, "m")
+
+
+def test_run_batches(monkeypatch):
+    monkeypatch.setattr(scoring, "BATCH", 4)
+    sizes = []
+
+    def predict(frames):
+        sizes.append(len(frames))
+        return 2 * frames
+
+    frames = np.arange(10, dtype=np.float32).reshape(10, 1, 1)
+    np.testing.assert_array_equal(run(predict, frames), 2 * frames)
+    assert sizes == [4, 4, 2]
