@@ -45,25 +45,27 @@ _LIMITS = (
 )
 
 
-def judge(profile: DeviceProfile, measured: Measured, *, on_device: bool) -> tuple[Verdict, ...]:
+def judge(
+    profile: DeviceProfile, measured: Measured, *, elsewhere: str | None
+) -> tuple[Verdict, ...]:
     """Hold `measured` against every promise of `profile`; keys without a limit are left out.
 
-    `on_device` says that the numbers come from that device, with its provider. Elsewhere time
+    `elsewhere` says why the numbers are not the device's, or is none if they are. Elsewhere time
     and memory are `not checked`: a fast laptop proves nothing about a slow board.
     """
     budget = profile.budget
-    return (*_limits(profile, measured, on_device), *_operators(budget, measured))
+    return (*_limits(budget, measured, elsewhere), *_operators(budget, measured))
 
 
-def _limits(profile: DeviceProfile, measured: Measured, on_device: bool) -> Iterator[Verdict]:
+def _limits(budget: Budget, measured: Measured, elsewhere: str | None) -> Iterator[Verdict]:
     for promise, unit, device_only in _LIMITS:
-        limit: float | None = getattr(profile.budget, promise)
+        limit: float | None = getattr(budget, promise)
         value: float | None = getattr(measured, promise)
         if limit is None:
             continue
         verdict: Literal["pass", "fail", "not checked"]
-        if device_only and not on_device:
-            verdict, reason = "not checked", f"this machine is not a {profile.name}"
+        if device_only and elsewhere:
+            verdict, reason = "not checked", elsewhere
         elif value is None:
             verdict, reason = "not checked", "not measured on this system"
         elif value <= limit:

@@ -41,7 +41,12 @@ class HotSettings:
     seed: int = 0
     """Decides the order within rounds, and the bootstrap."""
     pin: int | None = None
-    """Core to stay on, or none."""
+    """Core to stay on, or none; the pool threads of a session that has some stay free."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that time nothing."""
+        if self.rounds < 1 or self.block < 1 or self.warmup < 0 or self.settle < 0:
+            raise UsageError("rounds and block must be at least 1, warmup and settle at least 0")
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class BenchResult:
     device: str | None
     """Profile whose settings and budget were applied."""
     is_device: bool
-    """Whether this machine is that device."""
+    """Whether time and memory are that device's: that machine, its provider, no emulator."""
     machine: Machine
     hot_settings: HotSettings
     pace_settings: PaceSettings | None

@@ -95,7 +95,7 @@ def bench(
         paced, harness_paced = _paced(candidates, frames, settings.pace, progress)
     fresh = _fresh(subjects, settings.fresh_processes, progress)
     results = tuple(_result(subject, hot, fresh, paced) for subject in subjects)
-    on_device = profile is not None and _on_device(profile, machine, provider)
+    elsewhere = _elsewhere(profile, machine, provider, status) if profile else None
     return BenchResult(
         schema=SCHEMA,
         status=status,
@@ -104,14 +104,14 @@ def bench(
         bundle=bundle.path.resolve().name,
         provider=provider,
         device=profile.name if profile else None,
-        is_device=on_device,
+        is_device=profile is not None and not elsewhere,
         machine=machine,
         hot_settings=settings.hot,
         pace_settings=settings.pace,
         variants=results,
         ratios=hot.ratios,
         harness=Harness(hot.harness, harness_paced),
-        budget=_judge(profile, subjects, results, on_device) if profile else (),
+        budget=_judge(profile, subjects, results, elsewhere) if profile else (),
         not_measured=_missing(results, machine),
     )
 
@@ -196,16 +196,22 @@ def state_bytes(contract: Contract) -> int:
     )
 
 
-def _on_device(profile: DeviceProfile, machine: Machine, provider: str) -> bool:
-    """Say whether numbers of this run are the device's: it is that machine, with its provider."""
-    return profile.provider == provider and is_device(profile, machine)
+def _elsewhere(
+    profile: DeviceProfile, machine: Machine, provider: str, status: Status
+) -> str | None:
+    """Say why time and memory of this run are not the device's, or none if they are."""
+    if status != "measured":
+        return f"{status}, and only the device itself can be timed"
+    if profile.provider != provider:
+        return f"ran on {provider}, {profile.name} is about {profile.provider}"
+    return None if is_device(profile, machine) else f"this machine is no {profile.name}"
 
 
 def _judge(
     profile: DeviceProfile,
     subjects: list[_Subject],
     results: tuple[VariantResult, ...],
-    on_device: bool,
+    elsewhere: str | None,
 ) -> tuple[Verdict, ...]:
     verdicts: list[Verdict] = []
     for subject, result in zip(subjects, results, strict=True):
@@ -213,13 +219,13 @@ def _judge(
         step = result.paced.step if result.paced else result.hot
         measured = Measured(
             variant=subject.name,
-            step_p99_ms=step.p99_us / 1000,
+            step_p99_ms=round(step.p99_us / 1000, 4),
             peak_rss_mib=result.memory.peak_rss_mib if result.memory else None,
             model_kib=result.file_kib,
             state_kib=result.state_kib,
             operators=subject.operators,
         )
-        verdicts.extend(judge(profile, measured, on_device=on_device))
+        verdicts.extend(judge(profile, measured, elsewhere=elsewhere))
     return tuple(verdicts)
 
 
@@ -230,7 +236,7 @@ def _missing(results: tuple[VariantResult, ...], machine: Machine) -> dict[str, 
         "memory": "no fresh processes were asked for",
         "paced": "no rate was asked for",
     }
-    system = f"{sys.platform} does not tell"
+    system = f"this system ({sys.platform}) does not tell"
     missing = {f"machine.{name}": system for name in _nulls(asdict(machine))}
     for result in results:
         path = f"variants.{result.name}"

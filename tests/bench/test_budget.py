@@ -36,16 +36,18 @@ def profile(**budget):
     ],
 )
 def test_verdict(promise, limit, on_device, verdict):
-    (found,) = judge(profile(**{promise: limit}), GOOD, on_device=on_device)
+    (found,) = judge(
+        profile(**{promise: limit}), GOOD, elsewhere=None if on_device else "this machine is no box"
+    )
     assert (found.variant, found.promise, found.verdict) == ("fp32", promise, verdict)
     if verdict == "not checked":
-        assert found.reason == "this machine is not a box"
+        assert found.reason == "this machine is no box"
 
 
 @pytest.mark.parametrize("promise", ["step_p99_ms", "peak_rss_mib", "model_kib", "state_kib"])
 def test_what_was_not_measured_is_never_passed(promise):
     nothing = Measured("fp32", None, None, None, None, None)
-    (found,) = judge(profile(**{promise: 1.0}), nothing, on_device=True)
+    (found,) = judge(profile(**{promise: 1.0}), nothing, elsewhere=None)
     assert found.verdict == "not checked"
     assert found.measured is None
     assert found.reason == "not measured on this system"
@@ -53,13 +55,13 @@ def test_what_was_not_measured_is_never_passed(promise):
 
 def test_unknown_operators_are_never_passed():
     nothing = Measured("fp32", None, None, None, None, None)
-    (found,) = judge(profile(forbidden_operators=("GRU",)), nothing, on_device=True)
+    (found,) = judge(profile(forbidden_operators=("GRU",)), nothing, elsewhere=None)
     assert (found.verdict, found.measured) == ("not checked", None)
 
 
 def test_numbers_and_reasons():
     limits = profile(step_p99_ms=0.5, model_kib=200, forbidden_operators=("LSTM", "GRU"))
-    slow, size, operators = judge(limits, GOOD, on_device=True)
+    slow, size, operators = judge(limits, GOOD, elsewhere=None)
     assert (slow.limit, slow.measured) == ("0.5 ms", 1.0)
     assert slow.reason == "1 ms is more than 0.5 ms"
     assert size.reason == "100 KiB is within 200 KiB"
@@ -68,4 +70,4 @@ def test_numbers_and_reasons():
 
 
 def test_no_promises_no_verdicts():
-    assert judge(profile(), GOOD, on_device=True) == ()
+    assert judge(profile(), GOOD, elsewhere=None) == ()

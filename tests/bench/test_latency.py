@@ -135,6 +135,12 @@ def test_progress_counts_rounds():
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"block": 0}, {"warmup": -1}, {"settle": -1}])
+def test_settings_that_time_nothing_are_refused(wrong):
+    with pytest.raises(UsageError, match="at least"):
+        HotSettings(**wrong)
+
+
 def test_two_of_one_name_are_refused():
     twin = Candidate("a", lambda frame: frame)
     with pytest.raises(UsageError, match="same name"):

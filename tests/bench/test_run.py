@@ -188,7 +188,7 @@ def test_elsewhere_time_and_memory_are_never_passed(bundle):
     assert [item.verdict for item in result.budget] == ["not checked", "not checked", "pass"]
     result.require_promises()
     assert len(result.broken(strict=True)) == 2
-    with pytest.raises(PromiseError, match="this machine is not a elsewhere"):
+    with pytest.raises(PromiseError, match="this machine is no elsewhere"):
         result.require_promises(strict=True)
 
 
@@ -196,19 +196,34 @@ def test_another_provider_is_another_device(bundle):
     profile = replace(here(step_p99_ms=1e6), provider="wasm")
     result = bench(bundle, variants=("fp32",), device=profile, settings=HOT_ONLY)
     assert result.provider == "cpu"
-    assert [item.verdict for item in result.budget] == ["not checked"]
+    assert not result.is_device
+    (verdict,) = result.budget
+    assert (verdict.verdict, verdict.reason) == ("not checked", "ran on cpu, here is about wasm")
+
+
+def test_an_emulator_proves_no_time(bundle):
+    result = bench(
+        bundle,
+        variants=("fp32",),
+        device=here(step_p99_ms=1e6, state_kib=1),
+        settings=HOT_ONLY,
+        status="emulated",
+    )
+    assert (result.status, result.is_device) == ("emulated", False)
+    assert [item.verdict for item in result.budget] == ["not checked", "pass"]
+    assert result.budget[0].reason == "emulated, and only the device itself can be timed"
 
 
 def test_paced_latency_is_what_a_budget_means(bundle):
     hot = bench(bundle, variants=("fp32",), device=here(step_p99_ms=1e6), settings=HOT_ONLY)
-    assert hot.budget[0].measured == hot.variants[0].hot.p99_us / 1000
+    assert hot.budget[0].measured == round(hot.variants[0].hot.p99_us / 1000, 4)
     both = bench(
         bundle,
         variants=("fp32",),
         device=here(step_p99_ms=1e6),
         settings=replace(QUICK, fresh_processes=0),
     )
-    assert both.budget[0].measured == both.variants[0].paced.step.p99_us / 1000
+    assert both.budget[0].measured == round(both.variants[0].paced.step.p99_us / 1000, 4)
 
 
 def test_operators_come_from_the_manifest(bundle):
