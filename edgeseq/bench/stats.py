@@ -82,6 +82,8 @@ def compare(
     Both blocks of a round ran within moments of each other, so their ratio is free of the slow
     and fast phases of a shared machine. Steps inside a block depend on each other; hence the
     bootstrap (Efron, 1979; percentile interval) draws whole rounds, never single steps.
+    The interval covers noise in time. It does not cover where memory happened to lie: two
+    sessions of one file differ by 1 to 2 %, round after round, so less than that means nothing.
     """
     ratios = np.asarray(candidate[1], np.float64) / np.asarray(reference[1], np.float64)
     draws = np.random.default_rng(seed).integers(len(ratios), size=(resamples, len(ratios)))
