@@ -1,0 +1,226 @@
+"""What is inside any ONNX file: inputs, outputs, state, operators, bytes, and what is int8."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseq.bundle import Census
+from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.errors import EdgeseqError, ModelError
+from edgeseq.extras import require
+from edgeseq.graph.census import take_census
+from edgeseq.graph.states import StatePair, Value, guess_states
+from edgeseq.graph.weights import all_nodes, bits, operators, subgraphs, weight_uses
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """A constant that the file holds."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    used_by: str
+    """Operator of the first node that reads it; empty where none does."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What can be said of an ONNX file without its author."""
+
+    file: str
+    bytes: int
+    """Size of the file, without external data."""
+    producer: str
+    ir_version: int
+    opsets: dict[str, int]
+    """Version by domain; ONNX's own domain is called `ai.onnx`."""
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    states: tuple[StatePair, ...]
+    contract: Contract | None
+    contract_missing: str
+    """Why there is no contract; empty where there is one."""
+    operators: dict[str, int]
+    """Nodes by operator, subgraphs included, the most frequent first."""
+    bytes_by_operator: dict[str, int]
+    """Bytes of constants by the operator that reads them first, the largest first."""
+    initializers: tuple[Initializer, ...]
+    """The largest first."""
+    weights: int
+    """Weights that nodes multiply by."""
+    stored_int8: float
+    """Share of them that the file stores in 8 bits or fewer, 0 to 1."""
+    optimised: Census | None
+    """What ONNX Runtime makes of the file here."""
+    optimised_missing: str
+    """Why there is no such census; empty where there is one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the inspection as JSON values."""
+        table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return table
+
+
+def inspect_model(path: Path | str) -> Inspection:
+    """Look into the ONNX file at `path`.
+
+    Raises:
+        ModelError: it is missing, cut, or not ONNX.
+        MissingExtraError: onnx is not installed.
+    """
+    path = Path(path)
+    model = _read(path)
+    inputs, outputs = _values(_fed(model.graph)), _values(model.graph.output)
+    contract, contract_missing = _contract(model, path)
+    census, census_missing = _census(path)
+    initializers = _initializers(model)
+    uses = weight_uses(model)
+    weights = sum(use.elements for use in uses)
+    return Inspection(
+        file=str(path),
+        bytes=path.stat().st_size,
+        producer=_producer(model),
+        ir_version=model.ir_version,
+        opsets={item.domain or "ai.onnx": item.version for item in model.opset_import},
+        inputs=inputs,
+        outputs=outputs,
+        states=_states(contract, inputs, outputs),
+        contract=contract,
+        contract_missing=contract_missing,
+        operators=operators(model),
+        bytes_by_operator=_bytes_by_operator(initializers),
+        initializers=initializers,
+        weights=weights,
+        stored_int8=sum(use.stored for use in uses) / weights if weights else 0.0,
+        optimised=census,
+        optimised_missing=census_missing,
+    )
+
+
+def _read(path: Path) -> "ModelProto":
+    onnx = require("onnx")
+    if not path.is_file():
+        raise ModelError(f"{path} is not a file. Give the path of an ONNX file")
+    try:
+        model: ModelProto = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf and the system each raise their own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path} is cut, damaged or not ONNX ({reason}). {_AGAIN}") from None
+    # Any bytes may happen to be a message; one without operators or a version is no model.
+    if not model.graph.node or not model.opset_import:
+        raise ModelError(f"{path} is cut, damaged or not ONNX (it has no graph). {_AGAIN}")
+    return model
+
+
+_AGAIN = "Copy it again, or export again"
+
+
+def _producer(model: "ModelProto") -> str:
+    name, version = str(model.producer_name), str(model.producer_version)
+    return version if version.startswith(name) else f"{name} {version}".strip()
+
+
+def _fed(graph: "GraphProto") -> list["ValueInfoProto"]:
+    """Return the inputs that a caller feeds: old files list initializers among the inputs."""
+    held = {item.name for item in graph.initializer}
+    return [value for value in graph.input if value.name not in held]
+
+
+def _values(values: "Sequence[ValueInfoProto]") -> tuple[Value, ...]:
+    return tuple(Value(value.name, _dtype(value), _shape(value)) for value in values)
+
+
+def _dtype(value: "ValueInfoProto") -> str:
+    kind = value.type.WhichOneof("value") or "unknown"
+    if kind != "tensor_type":
+        return str(kind).removesuffix("_type")
+    return _dtype_name(value.type.tensor_type.elem_type)
+
+
+def _dtype_name(dtype: int) -> str:
+    name: str = require("onnx").TensorProto.DataType.Name(dtype).lower()
+    return {"float": "float32", "double": "float64"}.get(name, name)
+
+
+def _shape(value: "ValueInfoProto") -> tuple[str, ...] | None:
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    return tuple(
+        str(item.dim_value) if item.HasField("dim_value") else item.dim_param or "?"
+        for item in tensor.shape.dim
+    )
+
+
+def _contract(model: "ModelProto", path: Path) -> tuple[Contract | None, str]:
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    if METADATA_KEY not in metadata:
+        return None, "the file carries none"
+    try:
+        return Contract.from_metadata(metadata, where=path.name), ""
+    except ModelError as error:
+        return None, str(error).splitlines()[0]
+
+
+def _census(path: Path) -> tuple[Census | None, str]:
+    try:
+        return take_census(path), ""
+    except EdgeseqError as error:
+        return None, str(error)
+
+
+def _states(
+    contract: Contract | None, inputs: tuple[Value, ...], outputs: tuple[Value, ...]
+) -> tuple[StatePair, ...]:
+    if contract is None:
+        return guess_states(inputs, outputs)
+    return tuple(StatePair(state.input, state.output, guessed=False) for state in contract.states)
+
+
+def _initializers(model: "ModelProto") -> tuple[Initializer, ...]:
+    readers: dict[str, str] = {}
+    for node in all_nodes(model.graph):
+        for name in node.input:
+            readers.setdefault(name, node.op_type)
+    found = [
+        Initializer(
+            name=tensor.name,
+            dtype=_dtype_name(tensor.data_type),
+            shape=tuple(tensor.dims),
+            bytes=math.ceil(math.prod(tensor.dims) * bits(tensor.data_type) / 8),
+            used_by=readers.get(tensor.name, ""),
+        )
+        for tensor in _tensors(model.graph)
+    ]
+    return tuple(sorted(found, key=lambda item: (-item.bytes, item.name)))
+
+
+def _tensors(graph: "GraphProto") -> "list[TensorProto]":
+    """Return the initializers and Constant nodes of `graph` and of the graphs in its nodes."""
+    tensors = list(graph.initializer)
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    tensors.append(type(attribute.t)())
+                    tensors[-1].CopyFrom(attribute.t)
+                    tensors[-1].name = node.output[0]
+        for inner in subgraphs(node):
+            tensors += _tensors(inner)
+    return tensors
+
+
+def _bytes_by_operator(initializers: tuple[Initializer, ...]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for item in initializers:
+        total[item.used_by or "(unused)"] += item.bytes
+    return dict(total.most_common())

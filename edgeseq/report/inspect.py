@@ -1,0 +1,90 @@
+"""An inspection of an ONNX file as text."""
+
+from collections.abc import Iterable, Mapping
+
+from edgeseq.graph.inspect import Inspection
+from edgeseq.graph.states import StatePair, Value
+
+LARGEST = 8
+"""Constants that are listed."""
+
+
+def inspection_text(inspection: Inspection) -> str:
+    """Return what `edgeseq inspect` prints."""
+    states = inspection.states
+    sections = {
+        "": _head(inspection),
+        "inputs": _values(inspection.inputs, {pair.input: pair for pair in states}),
+        "outputs": _values(inspection.outputs, {pair.output: pair for pair in states}),
+        "state": _states(inspection),
+        "operators": [_counts(inspection.operators)],
+        "int8": _int8(inspection),
+        "bytes by operator": _bytes(inspection),
+    }
+    return "\n\n".join(
+        "\n".join([title, *("  " + line for line in lines)] if title else lines)
+        for title, lines in sections.items()
+        if lines
+    )
+
+
+def _head(inspection: Inspection) -> list[str]:
+    opsets = ", ".join(f"{domain} {version}" for domain, version in inspection.opsets.items())
+    contract = inspection.contract
+    return [
+        f"{inspection.file}  {_size(inspection.bytes)}",
+        f"made by {inspection.producer or 'unknown'} · opset {opsets} · IR {inspection.ir_version}",
+        f"contract: {contract.form} graph, recipe {contract.recipe}, from ONNX Runtime "
+        f"{contract.min_onnxruntime}"
+        if contract
+        else f"contract: none ({inspection.contract_missing})",
+    ]
+
+
+def _values(values: Iterable[Value], pairs: Mapping[str, StatePair]) -> list[str]:
+    return [
+        f"{value.name}  {value.dtype} {_shape(value.shape)}"
+        + ("  (state)" if value.name in pairs else "")
+        for value in values
+    ]
+
+
+def _shape(shape: tuple[str, ...] | None) -> str:
+    return "of unknown rank" if shape is None else f"[{', '.join(shape)}]"
+
+
+def _states(inspection: Inspection) -> list[str]:
+    lines = [f"{pair.output} → {pair.input}" for pair in inspection.states]
+    if any(pair.guessed for pair in inspection.states):
+        lines.append("guessed from names, shapes and types: the file does not say")
+    return lines or ["none found"]
+
+
+def _int8(inspection: Inspection) -> list[str]:
+    lines = [f"{inspection.stored_int8:.0%} of {inspection.weights:,} weights are stored in int8"]
+    census = inspection.optimised
+    if census is None:
+        return [*lines, f"what runs in int8 is unknown: {inspection.optimised_missing}"]
+    lines.append(f"{census.int8_weights:.0%} run in int8 in ONNX Runtime {census.onnxruntime}")
+    if 0 < census.int8_weights < 1:
+        lines.append(f"in fp32: {', '.join(census.float_nodes)}")
+    return lines
+
+
+def _bytes(inspection: Inspection) -> list[str]:
+    lines = [
+        f"{_size(size)}  {operator}" for operator, size in inspection.bytes_by_operator.items()
+    ]
+    largest = [
+        f"{_size(item.bytes)}  {item.name} {item.dtype} {list(item.shape)}"
+        for item in inspection.initializers[:LARGEST]
+    ]
+    return [*lines, "the largest constants:", *("  " + line for line in largest)] if lines else []
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{operator} {count}" for operator, count in counts.items())
+
+
+def _size(size: int) -> str:
+    return f"{size:,} B" if size < 10_000 else f"{size / 1000:,.1f} kB"
