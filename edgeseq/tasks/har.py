@@ -52,7 +52,12 @@ SCALE = 0.1
 JITTER = 0.02
 TEMPO = 0.25
 OTHER_ARM = np.array([-1, 1, 1, 1, -1, -1], np.float32)
-"""Signs that turn a watch on one arm into a watch on the other: a mirror image across x."""
+"""Signs that turn a watch on one arm into a watch on the other: a mirror image across x.
+
+Which axis it is was inferred, then checked: of the left arms of people that were not in training,
+a forest that saw right arms only names 67 % of the windows as they are, 82 % mirrored across x,
+43 % across y and 63 % across z.
+"""
 
 
 def load(progress: Progress | None = None) -> Classification:
@@ -77,7 +82,7 @@ def load(progress: Progress | None = None) -> Classification:
 
 @cache
 def read_watch(path: Path) -> tuple[Recording, ...]:
-    """Read the 140 recordings: 10 people, each exercise done twice or so, some 40 s long."""
+    """Read the 140 recordings: 10 people, 7 exercises, once with either arm, 19 to 52 s each."""
     table = load_arrays(path.read_bytes(), where=path.name)
     for name in ("X", "y", "subject"):
         if name not in table:

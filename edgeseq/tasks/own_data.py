@@ -57,11 +57,12 @@ def listing(names: list[str]) -> str:
 def read_recordings(spec: OwnData, folder: Path, findings: Findings) -> list[Recording]:
     """Read every file that `spec` names; what is wrong goes to `findings`."""
     recordings = []
-    for pattern, paths in find_files(folder, spec.files).items():
+    found = find_files(folder, spec.files)
+    for pattern, paths in found.items():
         if not paths:
             findings.add(f'files: nothing matches "{pattern}" in {folder.absolute()}')
-        for path in paths:
-            recordings += _read_file(path, folder, spec, findings)
+    for path in dict.fromkeys(path for paths in found.values() for path in paths):
+        recordings += _read_file(path, folder, spec, findings)
     return recordings
 
 
@@ -164,10 +165,11 @@ class _Reader:
         except ValueError as error:
             self._note(f'{key}: column "{name}" is not all numbers: {error}')
             return None
-        missing = int(np.count_nonzero(~np.isfinite(numbers)))
-        if known and missing:
+        finite = np.isfinite(numbers)
+        if known and not finite.all():
+            missing = np.count_nonzero(~finite)
             self._note(f'{key}: column "{name}" has {missing} NaN, infinite or empty values')
-        return numbers
+        return np.where(finite, numbers, np.float32(np.nan))
 
     def _table(self, columns: list[Array]) -> Array | None:
         shapes = {column.shape for column in columns}

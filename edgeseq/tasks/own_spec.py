@@ -1,5 +1,6 @@
 """What a TOML about the user's own data may say; each key with its reason."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -88,11 +89,15 @@ class OwnData:
         """Name every value that is of the right type and still makes no sense."""
         if not self.inputs:
             yield 'inputs: empty; expected at least one column = unit, such as { ax = "g" }'
+        numbers = ("rate_hz", "window_s", "horizon_s")
+        endless = [key for key in numbers if not math.isfinite(getattr(self, key))]
+        for key in endless:
+            yield f"{key}: {getattr(self, key)} is not a finite number"
         if self.rate_hz <= 0:
             yield f"rate_hz: {self.rate_hz} is not above 0"
         if self.samples_per_frame < 1:
             yield f"samples_per_frame: {self.samples_per_frame} is not 1 or more"
-        if self.rate_hz > 0 and self.samples_per_frame >= 1:
+        if not endless and self.rate_hz > 0 and self.samples_per_frame >= 1:
             yield from self._time_mistakes()
         yield from self._goal_mistakes()
         yield from source_mistakes("subject", self.subject)

@@ -83,6 +83,8 @@ def classification_score(predict: Predict, windows: Windows, classes: int) -> Sc
     """Window accuracy: the decision is the argmax of the mean of the window's outputs."""
     truth = window_classes(windows.target, classes)
     known = truth != UNKNOWN
+    if not known.any():
+        raise DataError("no window has a known class; use recordings that have labels")
     decision = run(predict, windows.frames).mean(axis=1).argmax(axis=-1)[known]
     truth, subject = truth[known], windows.subject[known]
     right = 100.0 * (decision == truth)

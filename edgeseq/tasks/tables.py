@@ -89,7 +89,7 @@ def _read_npy(path: Path, layout: Layout) -> Columns:
 
 def _read_npz(path: Path, layout: Layout) -> list[Columns]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+        arrays = {name: _text(archive[name]) for name in archive.files}
     if layout.array is None:
         return [arrays]
     block = arrays.pop(layout.array, None)
@@ -102,10 +102,20 @@ def _read_npz(path: Path, layout: Layout) -> list[Columns]:
     if block.ndim == 2:
         return [arrays | _named(layout.inputs, block)]
     return [
-        {name: values[index] for name, values in arrays.items() if len(values) == len(block)}
+        {name: _of_recording(values, index, len(block)) for name, values in arrays.items()}
         | _named(layout.inputs, block[index])
         for index in range(len(block))
     ]
+
+
+def _text(values: NDArray[Any]) -> NDArray[Any]:
+    """Decode byte strings, which older NumPy files hold."""
+    return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+
+
+def _of_recording(values: NDArray[Any], index: int, count: int) -> NDArray[Any]:
+    """Return what an array says of recording `index`: its row, or what holds for all `count`."""
+    return np.asarray(values[index]) if values.shape[:1] == (count,) else values
 
 
 def _named(names: tuple[str, ...], block: NDArray[Any]) -> Columns:

@@ -94,7 +94,7 @@ def test_real_data():
     task = load_task("har")
     recordings = task.recordings()
     assert (len(recordings), len({item.subject for item in recordings})) == (140, 10)
-    assert sum(len(item.frames) for item in recordings) == 60981
+    assert sum(len(item.frames) for item in recordings) == 60978
     samples = np.concatenate([item.frames.reshape(-1, 6) for item in recordings])
     gravity = np.median(np.linalg.norm(samples[:, :3], axis=1))
     assert 0.9 < gravity < 1.2  # g

@@ -89,7 +89,13 @@ class TestClasses:
     def test_npz_holds_many_recordings(self, folder):
         block = np.stack([signal(index, 25) for index in range(6)])
         who = np.array(["a", "a", "b", "b", "c", "c"])
-        np.savez(folder / "all.npz", x=block, activity=np.array([0, 1, 0, 1, 0, 1]), who=who)
+        np.savez(
+            folder / "all.npz",
+            x=block,
+            activity=np.array([0, 1, 0, 1, 0, 1]),
+            who=who.astype("S"),
+            note=np.array(7),
+        )
         text = SHORT.replace("data/*.csv", "*.npz") + 'array = "x"\nsubject = "who"\n'
         task = load_task(toml(folder, text))
         assert [item.subject for item in task.recordings()] == who.tolist()
@@ -116,11 +122,25 @@ class TestClasses:
         assert found == [(who, label) for label in (1, 0) for who in ("ann", "bob", "cy")]
 
     def test_frames_of_several_samples_take_the_newest_label(self, folder):
-        task = load_task(toml(folder, SHORT + "samples_per_frame = 5\n"))
+        """Rows 56 to 62 make a frame; the activity changes at row 60."""
+        task = load_task(toml(folder, SHORT + "samples_per_frame = 7\n"))
         first = task.recordings()[0]
-        assert (first.frames.shape, task.window) == ((24, 10), 2)
-        assert first.target.tolist() == [0] * 12 + [1] * 12
-        np.testing.assert_allclose(first.frames[1], signal(0)[5:10].ravel(), atol=1e-6)
+        assert (first.frames.shape, task.window) == ((17, 14), 1)
+        assert first.target.tolist() == [0] * 8 + [1] * 9
+        np.testing.assert_allclose(first.frames[1], signal(0)[7:14].ravel(), atol=1e-6)
+
+    def test_npz_with_one_recording_in_an_array(self, folder):
+        for person in range(3):
+            np.savez(folder / f"{person}.npz", x=signal(person), activity=np.arange(60) % 2)
+        text = SHORT.replace("data/*.csv", "*.npz") + 'array = "x"\n'
+        task = load_task(toml(folder, text))
+        np.testing.assert_array_equal(task.recordings()[2].frames, signal(2))
+        assert task.recordings()[2].target.tolist() == [0, 1] * 30
+        assert task.augment(signal(2), np.random.default_rng(0)).tolist() == signal(2).tolist()
+
+    def test_files_by_absolute_path(self, folder):
+        text = SHORT.replace("data/*.csv", f'{folder}/data/*.csv", "data/p0.csv')
+        assert len(load_task(toml(folder, text)).recordings()) == 5
 
     def test_named_split(self, folder):
         text = SHORT + 'split = { test = ["p1"], validation = ["p3"] }\n'
@@ -207,16 +227,20 @@ split = { by = "person", test_fraction = 1.5 }
             "rate_hz: -10.0 is not above 0",
             "subject: 'file:p[0-9]' needs exactly one group in parentheses, not 0",
             "split.test_fraction: 1.5 is not between 0 and 1",
+            f'files: nothing matches "more/*.csv" in {folder}',
             'inputs: no column "az"; there are: ax, ay, activity (data/p0.csv and 4 more files)',
             'inputs: column "ax" has 2 NaN, infinite or empty values (data/p1.csv)',
             'label: "jumping" is not in classes: still, moving (data/p1.csv)',
-            f'files: nothing matches "more/*.csv" in {folder}',
             "files: .toml ending; allowed: .csv, .npz, .npy (own.toml)",
         ]
 
     def test_message_has_the_file_and_the_count(self, folder):
         with pytest.raises(ConfigError, match=r"own\.toml: 1 mistake\n  - rate_hz: missing"):
             load_task(toml(folder, SHORT.replace("rate_hz = 10", "")))
+
+    def test_endless(self, folder):
+        text = SHORT.replace("rate_hz = 10", "rate_hz = inf")
+        assert mistakes(folder, text) == ["rate_hz: inf is not a finite number"]
 
     def test_not_toml(self, folder):
         assert mistakes(folder, "files = [")[0].startswith("not TOML: ")
@@ -227,6 +251,7 @@ split = { by = "person", test_fraction = 1.5 }
             ('label = "activity"', "label, target: give one of the two: label for classes, "),
             ('classes = ["still", "moving"]', "classes: expected two or more different names"),
             ("window_s = 1.0", "window_s: missing; expected a number"),
+            ('ax = "g", ay = "g"', "inputs: empty; expected at least one column = unit, such as"),
         ],
     )
     def test_left_out(self, folder, change, found):

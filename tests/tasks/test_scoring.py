@@ -60,10 +60,10 @@ def test_window_accuracy_by_hand():
     """The mean of a window's logits decides, not the majority of its frames' decisions.
 
     A frame's value v gives logits (v, 0). Windows of 3: subject a: [5, -1, -1] mean 1 → 0,
-    right; [-3, 1, 1] mean -1/3 → 1, wrong. Subject b: [-1, -1, -1] → 1, right; unknown truth.
+    right; [-3, 1, -1] mean -1 → 1, wrong. Subject b: [-1, -1, -1] → 1, right; unknown truth.
     """
     recordings = [
-        classes([5, -1, -1, -3, 1, 1], [0] * 6, "a"),
+        classes([5, -1, -1, -3, 1, -1], [0] * 6, "a"),
         classes([-1, -1, -1, 9, 9, 9], [1, 1, 1, UNKNOWN, UNKNOWN, UNKNOWN], "b"),
     ]
 
@@ -75,6 +75,12 @@ def test_window_accuracy_by_hand():
     assert (score.metric, score.count, score.higher_is_better) == ("window accuracy %", 3, True)
     assert score.per_subject == {"a": 50.0, "b": 100.0}
     assert score.confusion == ((1, 1), (0, 1))
+
+
+def test_no_known_window():
+    windows = cut_windows([classes(range(3), [UNKNOWN] * 3)], 3)
+    with pytest.raises(DataError, match="no window has a known class"):
+        classification_score(lambda frames: frames, windows, 1)
 
 
 def test_value_error_by_hand():
