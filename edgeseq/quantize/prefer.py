@@ -1,0 +1,114 @@
+"""Which of two variants to ship: the rule, and the sentence that gives its reasons."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgeseq.bundle import Accuracy, Variant
+
+FASTER = 0.97
+"""Latency over fp32's below which a variant is faster: nearer to 1, the next run may turn it."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The variant to ship, and why."""
+
+    preferred: str
+    because: str
+
+
+@dataclass(frozen=True)
+class _Finding:
+    holds: bool
+    text: str
+
+
+def prefer(
+    fp32: tuple[str, Variant],
+    int8: tuple[str, Variant],
+    *,
+    max_drop: float,
+    no_accuracy: str = "it was not measured",
+) -> Choice:
+    """Prefer int8 only if it is smaller, faster here, as accurate and within its tolerance.
+
+    Args:
+        fp32: name and measurements of the variant that was quantized.
+        int8: name and measurements of the result.
+        max_drop: largest loss of the task's metric, as `drop` counts it.
+        no_accuracy: why there is no accuracy, if there is none; then int8 is not preferred.
+    """
+    findings = [
+        _size(fp32[1], int8[1]),
+        _speed(int8[1]),
+        _accuracy(fp32[1].accuracy, int8[1].accuracy, max_drop, no_accuracy),
+        *_tolerance(int8[1]),
+    ]
+    against = [finding.text for finding in findings if not finding.holds]
+    favour = [finding.text for finding in findings if finding.holds]
+    if not against:
+        return Choice(int8[0], f"{int8[0]} is {_join(favour)}")
+    but = f"; it is {_join(favour)}" if favour else ""
+    return Choice(fp32[0], f"{int8[0]} is {_join(against)}{but}")
+
+
+def drop(fp32: Accuracy, int8: Accuracy) -> float:
+    """Return how much worse int8 is: in points of a percentage, else in per cent of fp32's value.
+
+    Negative where int8 is better.
+    """
+    loss = fp32.value - int8.value if fp32.higher_is_better else int8.value - fp32.value
+    if "%" in fp32.metric:
+        return loss
+    if not fp32.value:
+        return math.copysign(math.inf, loss) if loss else 0.0
+    return 100 * loss / abs(fp32.value)
+
+
+def _size(fp32: Variant, int8: Variant) -> _Finding:
+    smaller = int8.bytes < fp32.bytes
+    text = f"{int8.bytes / 1000:.0f} kB against {fp32.bytes / 1000:.0f} kB"
+    return _Finding(smaller, f"{'smaller' if smaller else 'not smaller'} ({text})")
+
+
+def _speed(int8: Variant) -> _Finding:
+    latency = int8.latency
+    if latency is None:
+        return _Finding(False, "of unknown speed (it is not stepped one frame a call)")
+    ratio = latency.median_us / latency.fp32_median_us
+    faster = ratio < FASTER
+    text = (
+        f"{latency.median_us:.1f} µs a step against {latency.fp32_median_us:.1f} µs, "
+        f"{latency.machine}"
+    )
+    word = "faster here" if faster else "no faster here" if ratio <= 1 / FASTER else "slower here"
+    return _Finding(faster, f"{word} ({text})")
+
+
+def _accuracy(
+    fp32: Accuracy | None, int8: Accuracy | None, max_drop: float, missing: str
+) -> _Finding:
+    if fp32 is None or int8 is None:
+        return _Finding(False, f"of unknown accuracy ({missing})")
+    kept = drop(fp32, int8) <= max_drop
+    text = f"{int8.metric} {int8.value:.4g} against {fp32.value:.4g}, max drop {max_drop:g}"
+    return _Finding(kept, f"{'as accurate' if kept else 'less accurate'} ({text})")
+
+
+def _tolerance(int8: Variant) -> Iterator[_Finding]:
+    """Yield what breaks the variant's tolerance; nothing where it is kept."""
+    parity, limit = int8.parity, int8.tolerance
+    if parity is None:
+        return
+    if parity.changed_decisions > limit.changed_decisions:
+        text = f"{parity.changed_decisions:.2%} of frames, limit {limit.changed_decisions:.2%}"
+        yield _Finding(False, f"changing decisions ({text})")
+    if parity.relative_error > limit.relative_error:
+        text = f"{parity.relative_error:.2g} of the outputs' RMS, limit {limit.relative_error:g}"
+        yield _Finding(False, f"out of tolerance ({text})")
+
+
+def _join(parts: list[str]) -> str:
+    *head, last = parts
+    return f"{', '.join(head)} and {last}" if head else last
