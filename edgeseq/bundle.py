@@ -31,6 +31,7 @@ class Parity:
     """What the gate measured: a variant streamed frame by frame against the whole sequence."""
 
     steps: int
+    """Frames that were compared."""
     relative_error: float
     """Largest absolute difference over the reference outputs' RMS."""
     at_step: int
@@ -48,9 +49,13 @@ class Accuracy:
     """A variant's score on its task's test recordings."""
 
     metric: str
+    """Name with unit."""
     value: float
+    """The score."""
     higher_is_better: bool
+    """Which way is better."""
     count: int
+    """Windows or frames that were scored."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Census:
     float_nodes: tuple[str, ...] = ()
     """Nodes that multiply by weights in fp32."""
     onnxruntime: str = ""
+    """Release whose optimised graph was counted."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,13 @@ class Latency:
     """Median step against fp32, interleaved in one run, on the machine that quantized."""
 
     median_us: float
+    """One step of this variant."""
     fp32_median_us: float
+    """One step of the fp32 variant of the same form, in the same run."""
     machine: str
+    """CPU it ran on."""
     onnxruntime: str
+    """Release it ran with."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +91,31 @@ class Variant:
     """One ONNX file of a bundle."""
 
     file: str
+    """Path inside the bundle."""
     sha256: str
+    """Hash of the file."""
     bytes: int
+    """Size of the file."""
     precision: Literal["fp32", "int8"]
+    """Of the weights' arithmetic."""
     opset: int
+    """Version of ONNX's operators."""
     operators: dict[str, int]
+    """Nodes of the file's graph by operator."""
     contract: Contract
+    """The same as in the file's metadata; see above."""
     tolerance: Tolerance
+    """What `check` holds it to."""
     session: SessionSettings = field(default_factory=SessionSettings)
+    """Session settings to run it with."""
     parity: Parity | None = None
+    """What the gate measured."""
     accuracy: Accuracy | None = None
+    """Its score on the task, where the data could be had."""
     census: Census | None = None
+    """What of it runs in int8; int8 variants only."""
     latency: Latency | None = None
+    """Its speed against fp32; int8 variants only."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +123,13 @@ class Reference:
     """Real frames and what PyTorch's whole-sequence forward says of them."""
 
     sha256: str
+    """Hash of the file."""
     frames: int
+    """How many."""
     source: str
+    """Whose frames they are."""
     file: str = REFERENCE
+    """Path inside the bundle."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +139,13 @@ class Origin:
     task: str
     """A task's name, or the path of the TOML that describes it."""
     fold: int
+    """Split of the task."""
     seed: int
+    """Seed of the training run."""
     family: str
+    """Model family."""
     parameters: int
+    """Trained parameters."""
     baselines: dict[str, Accuracy] = field(default_factory=dict)
     """The trivial and the strong baseline, on the same test recordings."""
 
@@ -124,14 +155,25 @@ class Manifest:
     """`manifest.json`."""
 
     name: str
+    """Task and family."""
     producer: str
+    """edgeseq's version, with the git commit where there is one."""
     origin: Origin
+    """Where the weights come from."""
     reference: Reference
+    """The reference stream."""
     variants: dict[str, Variant]
+    """ONNX files by name."""
     preferred: str
-    """The variant to ship, and why:"""
+    """The variant to ship."""
     preferred_because: str
+    """Why that one."""
     schema: int = SCHEMA
+    """Version of the manifest's form."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as JSON values."""
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -183,7 +225,7 @@ def load_bundle(path: Path | str) -> Bundle:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `manifest.json` into the directory `path`, atomically."""
-    write_json(path / MANIFEST, dataclasses.asdict(manifest))
+    write_json(path / MANIFEST, manifest.to_json())
 
 
 def _parse(table: Any, where: Path) -> Manifest:  # noqa: ANN401 - any JSON value

@@ -47,6 +47,7 @@ class Output:
     """What the graph returns for every frame."""
 
     kind: Literal["logits", "value"]
+    """`logits`: one score a class; `value`: predictions in physical units."""
     labels: tuple[str, ...]
     """Class names of logits, or names of the predicted values."""
     units: str = ""
@@ -64,11 +65,15 @@ class State:
     """One tensor that must be fed back: `output` of a call is `input` of the next."""
 
     input: str
+    """ONNX input that takes the state before the call."""
     output: str
+    """ONNX output that gives the state after the call."""
     shape: tuple[str, ...]
     """Dimensions; `N` (streams) stays symbolic, all others are numbers, written as text."""
     dtype: Literal["float32", "int64"]
+    """Element type."""
     meaning: str
+    """What it holds, for people."""
     initial: float = 0.0
     """Every element's value before the first frame."""
     in_place: bool = False
@@ -95,9 +100,11 @@ class SessionSettings:
     arena: bool = False
     """The memory arena costs a megabyte and, for small models, time."""
     memory_pattern: bool = True
+    """Plan the memory of all intermediate values at once, where shapes allow it."""
     prepacking: bool = True
     """Repack weights for the kernels: a little memory for much speed in int8."""
     graph_level: Literal["disabled", "basic", "extended", "all"] = "all"
+    """How far ONNX Runtime may rewrite the graph; int8 operators need `extended` or `all`."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,11 @@ class Contract:
     """Everything that is true of one ONNX file's inputs and outputs."""
 
     frame: Frame
+    """What goes in."""
     output: Output
+    """What comes out."""
     states: tuple[State, ...]
+    """What is fed back; none in a sequence graph."""
     form: Literal["step", "sequence"]
     """`step`: (chunk, state) → (outputs, next state); `sequence`: whole input, no state."""
     min_onnxruntime: str
@@ -124,13 +134,17 @@ class Contract:
     producer: str
     """edgeseq's version, with the git commit where there is one."""
     recipe: str
+    """Name of the recipe that made the file."""
     streams: int | None = None
     """Fixed number of streams `N`, or none where any is allowed."""
     chunk_min: int = 1
+    """Fewest frames `T` in one call."""
     chunk_max: int | None = None
-    """Frames `T` allowed in one call, or none where there is no limit."""
+    """Most frames `T` in one call, or none where there is no limit."""
     after_gap: str = "reset: give every state its initial value; frames before a gap do not count"
+    """What an app does when frames are missing."""
     version: int = VERSION
+    """Version of the contract's own form."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract as JSON values."""

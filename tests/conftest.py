@@ -20,6 +20,9 @@ TINY = {
 """Small enough to export in a second, two layers so that state crosses between them."""
 
 
+GAITS = ("slow", "walk", "run")
+
+
 def pytest_report_header() -> str:
     import onnx
     import onnxruntime
@@ -38,7 +41,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
             phase = np.arange(600) * speed * rng.uniform(0.9, 1.1) + rng.uniform(0, 6)
             signal = np.stack([np.sin(phase), np.cos(phase)], axis=1) * 9.8 + 3
             noisy = signal + rng.normal(0, 1, signal.shape)
-            rows = "".join(f"{a:.4f},{b:.4f},{'slow walk run'.split()[label]}\n" for a, b in noisy)
+            rows = "".join(f"{a:.4f},{b:.4f},{GAITS[label]}\n" for a, b in noisy)
             (folder / f"s{subject}_{label}.csv").write_text("ax,ay,gait\n" + rows)
     toml = folder / "walk.toml"
     toml.write_text(WALK)

@@ -49,14 +49,14 @@ def build_graph(
         output=output,
         states=built.states,
         form=form,
-        min_onnxruntime=built.min_onnxruntime,
+        min_onnxruntime=built.target.min_onnxruntime,
         producer=producer,
         recipe=recipe,
         streams=streams if isinstance(streams, int) else None,
         chunk_min=frames if isinstance(frames, int) else 1,
         chunk_max=frames if isinstance(frames, int) else None,
     )
-    return built.graph.model(contract, built.opset)
+    return built.graph.model(contract, built.target.opset)
 
 
 def _build(model: "SequenceModel", size: Size, form: Form, *, newest: bool) -> Built:

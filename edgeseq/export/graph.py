@@ -29,14 +29,26 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Target:
+    """A version of ONNX's operators and the oldest ONNX Runtime that was seen to run the graph."""
+
+    opset: int
+    min_onnxruntime: str
+
+
+# Found by tests/benchmarks/oldest_onnxruntime.py.
+PORTABLE = Target(17, "1.16.0")
+NEWEST = Target(24, "1.25.0")
+
+
+@dataclass(frozen=True)
 class Built:
     """A graph that still needs its contract: its last value and the states it declared."""
 
     graph: GraphBuilder
     outputs: str
     states: tuple[State, ...]
-    opset: int
-    min_onnxruntime: str
+    target: Target
 
 
 def normalised_frames(graph: GraphBuilder, model: "SequenceModel", size: Size) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq.contract import State
-from edgeseq.export.graph import Built, Size, denormalised_head, normalised_frames
+from edgeseq.export.graph import PORTABLE, Built, Size, denormalised_head, normalised_frames
 from edgeseq.graph.build import GraphBuilder
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from edgeseq.models import SequenceModel
     from edgeseq.models.lstm import LSTMSpec
-
-OPSET = 17
-MIN_ONNXRUNTIME = "1.16.0"
 
 
 def build(model: "SequenceModel", spec: "LSTMSpec", size: Size, *, stateful: bool) -> Built:
@@ -50,7 +47,7 @@ def build(model: "SequenceModel", spec: "LSTMSpec", size: Size, *, stateful: boo
         states += pair
     y = denormalised_head(graph, model, x, weights["body.head.weight"], weights["body.head.bias"])
     y = graph.op("Transpose", y, perm=[1, 0, 2])  # (N, T, C)
-    return Built(graph, y, tuple(states), OPSET, MIN_ONNXRUNTIME)
+    return Built(graph, y, tuple(states), PORTABLE)
 
 
 def _states(layer: int, hidden: int) -> tuple[State, State]:

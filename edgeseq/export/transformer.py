@@ -19,7 +19,7 @@ import numpy as np
 
 from edgeseq.contract import State
 from edgeseq.errors import UsageError
-from edgeseq.export.graph import Built, Size, denormalised_head, normalised_frames
+from edgeseq.export.graph import NEWEST, PORTABLE, Built, Size, denormalised_head, normalised_frames
 from edgeseq.graph.build import GraphBuilder
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def build_chunk(
     graph = GraphBuilder()
     x = normalised_frames(graph, model, size)
     window = _AnyChunk(graph, spec, size, stateful=stateful)
-    return Built(graph, _body(graph, model, spec, x, window), tuple(window.states), 17, "1.16.0")
+    return Built(graph, _body(graph, model, spec, x, window), tuple(window.states), PORTABLE)
 
 
 def build_step(model: "SequenceModel", spec: "TransformerSpec", size: Size) -> Built:
@@ -63,7 +63,7 @@ def build_step(model: "SequenceModel", spec: "TransformerSpec", size: Size) -> B
     graph = GraphBuilder()
     x = normalised_frames(graph, model, size)
     window = _OneFrame(graph, spec, size)
-    return Built(graph, _body(graph, model, spec, x, window), tuple(window.states), 24, "1.30.0")
+    return Built(graph, _body(graph, model, spec, x, window), tuple(window.states), NEWEST)
 
 
 def _body(

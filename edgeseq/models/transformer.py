@@ -153,7 +153,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, T, D)` to `(N, T, D)`."""
         x = x + self.dropout(self.attention(self.norm1(x)))
-        return x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))
+        y: Tensor = x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))  # (N, T, M) inside
+        return y
 
 
 class Transformer(nn.Module):

@@ -10,19 +10,16 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from edgeseq.bundle import Manifest
+from edgeseq.contract import Contract
 from edgeseq.devices import DeviceProfile, list_devices, load_device
 from edgeseq.errors import EdgeseqError
+from edgeseq.recipes import Recipe, list_recipes, load_recipe
 
 _BLOCK = re.compile(
     r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
 )
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-
-
-def device_fields() -> str:
-    """Return the table of a device profile's fields, as Markdown."""
-    rows = ("| field | takes | default | meaning |", "|---|---|---|---|", *_rows(DeviceProfile, ""))
-    return "\n".join(rows)
 
 
 def device_list() -> str:
@@ -35,9 +32,37 @@ def device_list() -> str:
     return "\n".join(lines)
 
 
+def recipe_list() -> str:
+    """Return the table of the shipped recipes, as Markdown."""
+    lines = ["| recipe | what it makes | largest error / RMS | decisions changed, at most |"]
+    lines.append("|---|---|---|---|")
+    for name in list_recipes():
+        recipe = load_recipe(name)
+        limit = recipe.tolerance
+        lines.append(
+            f"| `{name}` | {recipe.summary} | {limit.relative_error:g} | "
+            f"{limit.changed_decisions:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def fields_of(schema: type[Any]) -> Callable[[], str]:
+    """Return what renders the table of a dataclass's fields, as Markdown."""
+
+    def render() -> str:
+        head = ("| field | takes | default | meaning |", "|---|---|---|---|")
+        return "\n".join((*head, *_rows(schema, "")))
+
+    return render
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
-    "device fields": device_fields,
+    "device fields": fields_of(DeviceProfile),
     "device list": device_list,
+    "contract fields": fields_of(Contract),
+    "manifest fields": fields_of(Manifest),
+    "recipe fields": fields_of(Recipe),
+    "recipe list": recipe_list,
 }
 """What a page may ask for between `<!-- generated: NAME -->` and `<!-- end of generated -->`."""
 
@@ -68,8 +93,9 @@ def _rows(schema: type[Any], prefix: str) -> Iterator[str]:
             meanings.get(field.name, ""),
         )
         yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-        if nested:
-            yield from _rows(nested, f"{prefix}{field.name}.")
+        if nested and nested is not Contract:  # a table of its own
+            inner = ".NAME." if get_origin(hint) is dict else "."
+            yield from _rows(nested, f"{prefix}{field.name}{inner}")
 
 
 def field_docs(schema: type[Any]) -> dict[str, str]:
@@ -88,7 +114,10 @@ def field_docs(schema: type[Any]) -> dict[str, str]:
 
 def _nested(hint: Any) -> type[Any] | None:  # noqa: ANN401 - any annotation
     """Return the dataclass that `hint` is, or is a list of."""
-    inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _nested(next(item for item in arguments if item is not type(None)))
+    inner = {tuple: arguments[0], dict: arguments[-1]}[origin] if origin in (tuple, dict) else hint
     return inner if isinstance(inner, type) and dataclasses.is_dataclass(inner) else None
 
 
@@ -100,6 +129,8 @@ def _takes(hint: Any) -> str:  # noqa: ANN401 - any annotation
         return ", ".join(f"`{item}`" for item in arguments)
     if origin is tuple:
         return f"list of {_takes(arguments[0])}"
+    if origin is dict:
+        return f"table of {_takes(arguments[1])}"
     return "table" if dataclasses.is_dataclass(hint) else _WORDS[hint]
 
 

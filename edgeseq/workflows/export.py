@@ -1,7 +1,6 @@
 """A training run → a bundle: graphs, reference, and the parity gate every graph must pass."""
 
 import io
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import edgeseq
 from edgeseq import files
 from edgeseq.bundle import (
     REFERENCE,
@@ -33,6 +31,7 @@ from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Array, stream
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.workflows.accuracy import as_accuracy, baselines, judge
+from edgeseq.workflows.producer import producer
 
 REFERENCE_FRAMES = 1024
 SEQUENCE_FRAMES = 100
@@ -70,16 +69,6 @@ def export_run(
     with files.staged_directory(out) as folder:
         write_manifest(folder, export.write(folder))
     return load_bundle(out)
-
-
-def producer() -> str:
-    """Return edgeseq's version, with the git commit where it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    try:
-        git = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return f"edgeseq {edgeseq.__version__}"
-    return f"edgeseq {edgeseq.__version__} ({git.stdout.strip()})"
 
 
 class _Export:

@@ -1,0 +1,246 @@
+"""Results as tables for a terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from edgeseq.bench.machine import Machine
+from edgeseq.bench.results import BenchResult, VariantResult
+from edgeseq.bundle import Accuracy, Bundle, Variant
+from edgeseq.devices import DeviceProfile
+from edgeseq.tasks.base import Score, Task
+
+if TYPE_CHECKING:
+    from edgeseq.workflows.train import TrainReport
+
+NOT_MEASURED = "not measured"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
+    """Return a plain table; columns whose name ends in `>` are set right."""
+    drawn = Table(box=None, title=title, title_justify="left", header_style="bold", pad_edge=False)
+    for column in columns:
+        drawn.add_column(
+            column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold"
+        )
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def tasks_table(tasks: Mapping[str, Task]) -> RenderableType:
+    """List tasks with what a model of each is fed."""
+    rows = [
+        (
+            name,
+            task.summary,
+            f"{task.frame.size} x {rate(task.frame.rate_hz)}",
+            str(task.folds),
+            task.source,
+        )
+        for name, task in tasks.items()
+    ]
+    hint = (
+        "\nYour own data is a task, too: edgeseq train my-data.toml -o run (see README, Your own "
+        "data)"
+    )
+    return Group(table(("task", "what", "frame", "folds>", "source"), rows), hint)
+
+
+def rate(hz: float) -> str:
+    """Return a frame rate as people say it."""
+    return f"{hz:g} Hz" if hz >= 1 else f"every {1 / hz:g} s"
+
+
+def training_table(report: "TrainReport") -> RenderableType:
+    """Show a trained model's test score between its baselines."""
+    checkpoint, test = report.checkpoint, report.checkpoint.scores["test"]
+    rows = [_score_row(name, score) for name, score in report.baselines.items()]
+    name = f"{checkpoint.family}, {checkpoint.parameters:,} parameters"
+    rows.append(_score_row(name, test))
+    subjects = ", ".join(f"{who} {value:.1f}" for who, value in test.per_subject.items())
+    facts = (
+        f"\n{report.run}: task {checkpoint.task}, fold {checkpoint.fold}, seed {checkpoint.seed}, "
+        f"trained in {checkpoint.seconds:.0f} s, best of {len(checkpoint.history)} looks at the "
+        f"validation split. Test by subject: {subjects}.\n"
+        f"Next: edgeseq export {report.run} -o bundle"
+    )
+    return Group(table(("on the test split", f"{test.metric}>", "scored>"), rows), facts)
+
+
+def _score_row(name: str, score: Score | Accuracy) -> tuple[str, str, str]:
+    return name, f"{score.value:.2f}", f"{score.count:,}"
+
+
+def bundle_table(bundle: Bundle) -> RenderableType:
+    """Show a bundle's variants: size, accuracy, parity, speed, which is preferred and why."""
+    manifest = bundle.manifest
+    rows = [
+        _variant_row(name, variant, preferred=name == manifest.preferred)
+        for name, variant in manifest.variants.items()
+    ]
+    rows += [
+        (name, "", "", f"{accuracy.value:.2f}", "", "", "", "")
+        for name, accuracy in manifest.origin.baselines.items()
+    ]
+    metric = next((v.accuracy.metric for v in manifest.variants.values() if v.accuracy), "accuracy")
+    columns = (
+        "variant", "KiB>", "int8 weights>", f"{metric}>", "error / RMS>", "decisions changed>",
+        "step us (fp32)>", "needs ONNX Runtime>",
+    )  # fmt: skip
+    origin = manifest.origin
+    facts = (
+        f"\n{bundle.path}: {origin.family}, {origin.parameters:,} parameters, task {origin.task}. "
+        f"Preferred: {manifest.preferred}, because {manifest.preferred_because}.\n"
+        f"Next: edgeseq check {bundle.path}"
+    )
+    return Group(table(columns, rows), facts)
+
+
+def _variant_row(name: str, variant: Variant, *, preferred: bool) -> tuple[str, ...]:
+    parity, census, latency = variant.parity, variant.census, variant.latency
+    return (
+        f"{name} *" if preferred else name,
+        f"{variant.bytes / 1024:.0f}",
+        f"{census.int8_weights:.1%}" if census else "",
+        f"{variant.accuracy.value:.2f}" if variant.accuracy else NOT_MEASURED,
+        f"{parity.relative_error:.1e}" if parity else NOT_MEASURED,
+        f"{parity.changed_decisions:.2%} of {parity.steps:,}" if parity else NOT_MEASURED,
+        f"{latency.median_us:.1f} ({latency.fp32_median_us:.1f})" if latency else "",
+        f">= {variant.contract.min_onnxruntime}",
+    )
+
+
+def bench_tables(result: BenchResult) -> RenderableType:
+    """Show a benchmark: latency hot and paced, memory, ratios, budget, and the machine."""
+    parts: list[RenderableType] = [_latency(result)]
+    if any(variant.memory for variant in result.variants):
+        parts += ["", _memory(result.variants)]
+    for ratio in result.ratios:
+        parts.append(
+            f"{ratio.candidate} takes {ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of "
+            f"{ratio.reference}'s time (hot, {ratio.confidence:.0%} interval)"
+        )
+    if result.budget:
+        parts += ["", _budget(result)]
+    missing = ", ".join(result.not_measured)
+    parts.append(
+        f"\n{result.status} with {result.provider} on {machine_line(result.machine)}.\n"
+        f"The clock itself costs {result.harness.hot.p50_us:.2f} us a step; nothing is subtracted."
+        + (f"\nNot measured: {missing}." if missing else "")
+    )
+    return Group(*parts)
+
+
+def _latency(result: BenchResult) -> Table:
+    rows = []
+    for variant in result.variants:
+        hot, paced = variant.hot, variant.paced
+        row = [
+            variant.name,
+            *(f"{us:.1f}" for us in (hot.p50_us, hot.p90_us, hot.p99_us, hot.p999_us)),
+        ]
+        if paced:
+            step = paced.step
+            row += [f"{step.p50_us:.0f}", f"{step.p99_us:.0f}", f"{paced.missed}/{paced.frames}"]
+            row += [f"{paced.cpu_seconds_per_hour:.1f}"]
+        else:
+            row += [NOT_MEASURED] * 4
+        rows.append(row)
+    rate = next((f" {v.paced.rate_hz:g} Hz" for v in result.variants if v.paced), "")
+    columns = (
+        "step, us", "hot p50>", "p90>", "p99>", "p99.9>", f"paced{rate} p50>", "p99>", "missed>",
+        "CPU s/hour>",
+    )  # fmt: skip
+    return table(columns, rows)
+
+
+def _memory(variants: Sequence[VariantResult]) -> Table:
+    rows = []
+    for variant in variants:
+        cold, memory = variant.cold, variant.memory
+        if not cold or not memory:
+            continue
+        rows.append(
+            (
+                variant.name,
+                f"{variant.file_kib:.0f}",
+                f"{variant.state_kib:.1f}",
+                _number(memory.peak_rss_mib, 1),
+                _number(memory.attributable_rss_mib, 2),
+                _number(memory.model_heap_kib, 0),
+                f"{cold.total_ms:.0f}",
+                f"{cold.load_ms:.1f}",
+                f"{cold.first_step_ms:.2f}",
+            )
+        )
+    columns = (
+        "fresh process", "file KiB>", "state KiB>", "peak MiB>", "of it the model's>",
+        "model heap KiB>", "cold start ms>", "load ms>", "first call ms>",
+    )  # fmt: skip
+    return table(columns, rows)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return NOT_MEASURED if value is None else f"{value:.{digits}f}"
+
+
+def _budget(result: BenchResult) -> Table:
+    rows = [
+        (item.verdict, item.variant, item.promise, item.limit, item.reason)
+        for item in result.budget
+    ]
+    return table((f"{result.device}", "variant", "promise", "limit", "why"), rows)
+
+
+def devices_table(profiles: Sequence[DeviceProfile]) -> RenderableType:
+    """List device profiles."""
+    rows = [(profile.name, profile.status, profile.summary) for profile in profiles]
+    hint = "\nShow one: edgeseq devices NAME. What is this machine: edgeseq devices --detect"
+    return Group(table(("device", "status", "what"), rows), hint)
+
+
+def device_page(profile: DeviceProfile) -> RenderableType:
+    """Show all that is known and promised of a device."""
+    facts = [(fact.text, fact.source) for fact in profile.facts]
+    session = [(name, str(value)) for name, value in asdict(profile.session).items()]
+    budget = [
+        (name, ", ".join(value) if isinstance(value, tuple) else str(value))
+        for name, value in asdict(profile.budget).items()
+        if value
+    ]
+    return Group(
+        f"{profile.name} ({profile.status}): {profile.summary}\n",
+        table(("fact", "source"), facts),
+        "",
+        table(("session setting", "value"), [("provider", profile.provider), *session]),
+        "",
+        table(("budget", "limit"), budget) if budget else "no budget",
+    )
+
+
+def machine_page(machine: Machine, found: Sequence[str]) -> RenderableType:
+    """Show what this machine is and which profiles fit it."""
+    rows = [
+        (name, " ".join(value) if isinstance(value, tuple) else _plain(value))
+        for name, value in asdict(machine).items()
+    ]
+    fits = f"Profiles that fit, best first: {', '.join(found)}" if found else "No profile fits."
+    return Group(table(("this machine", ""), rows), f"\n{fits}")
+
+
+def machine_line(machine: Machine) -> str:
+    """Describe a machine in one line."""
+    flags = " ".join(flag for flag in machine.flags if "vnni" in flag or "dp" in flag)
+    kind = "virtual, " if machine.virtualised else ""
+    return (
+        f"{machine.cpu} ({kind}{machine.cores} cores{', ' + flags if flags else ''}), "
+        f"{machine.onnxruntime}, Python {machine.python}"
+    )
+
+
+def _plain(value: object) -> str:
+    return NOT_MEASURED if value is None else str(value)

@@ -1,0 +1,95 @@
+"""Training as the command line asks for it: sizes, settings, and the baselines beside the score."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgeseq.errors import ConfigError, UsageError
+from edgeseq.models import FAMILIES, Spec
+from edgeseq.tasks import load_task
+from edgeseq.tasks.base import Score
+from edgeseq.train.checkpoint import Checkpoint
+from edgeseq.train.defaults import default_settings, default_spec
+from edgeseq.train.fit import fit
+from edgeseq.train.run import Progress
+from edgeseq.workflows.accuracy import baselines
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What `edgeseq train` was asked for; none: the default that suits task and family."""
+
+    task: str = "har"
+    model: str = "lstm"
+    params: int = 50_000
+    sizes: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Explicit sizes, by the names of the family's spec; they override `params`."""
+    seed: int = 0
+    fold: int = 0
+    steps: int | None = None
+    accelerator: Literal["cpu", "cuda"] = "cpu"
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """A trained model's test score and what stands beside it."""
+
+    run: Path
+    checkpoint: Checkpoint
+    baselines: dict[str, Score]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        checkpoint = self.checkpoint
+        return {
+            "run": str(self.run),
+            "task": checkpoint.task,
+            "family": checkpoint.family,
+            "spec": dataclasses.asdict(checkpoint.spec),
+            "parameters": checkpoint.parameters,
+            "fold": checkpoint.fold,
+            "seed": checkpoint.seed,
+            "seconds": round(checkpoint.seconds, 2),
+            "scores": {name: dataclasses.asdict(s) for name, s in checkpoint.scores.items()},
+            "baselines": {name: dataclasses.asdict(s) for name, s in self.baselines.items()},
+        }
+
+
+def train(request: TrainRequest, out: Path, *, progress: Progress | None = None) -> TrainReport:
+    """Train a model, or go on with the run in `out`; score it beside the task's baselines."""
+    task = load_task(request.task)
+    if not 0 <= request.fold < task.folds:
+        raise UsageError(f"{request.task} has folds 0 to {task.folds - 1}, not {request.fold}")
+    spec = _spec(default_spec(task, request.model, request.params), request)
+    changes = {"steps": request.steps} if request.steps else {}
+    settings = default_settings(
+        task,
+        request.model,
+        seed=request.seed,
+        fold=request.fold,
+        accelerator=request.accelerator,
+        **changes,
+    )
+    checkpoint = fit(task, spec, settings, out, resume=request.resume, progress=progress)
+    return TrainReport(out, checkpoint, baselines(request.task, request.fold))
+
+
+def _spec(default: Spec, request: TrainRequest) -> Spec:
+    """Return `default` with the explicit sizes in place of its own."""
+    kind = FAMILIES[request.model].spec
+    allowed = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(request.sizes.keys() - allowed)
+    if unknown:
+        raise UsageError(
+            f"--{unknown[0].replace('_', '-')} is no size of a {request.model}; it has: "
+            + ", ".join(f"--{name.replace('_', '-')}" for name in sorted(allowed - {"dropout"}))
+        )
+    sizes = dict(request.sizes)
+    if "width" in sizes:
+        sizes.setdefault("feed_forward", 4 * sizes["width"])
+    try:
+        return kind(**{**dataclasses.asdict(default), **sizes})
+    except ConfigError as error:
+        raise UsageError(error.mistakes[0]) from None
