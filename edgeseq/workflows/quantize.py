@@ -1,0 +1,184 @@
+"""A bundle gains int8 variants, each judged against the fp32 one it came from."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgeseq import files
+from edgeseq.bench.latency import Candidate, HotSettings, measure_hot
+from edgeseq.bench.machine import this_machine
+from edgeseq.bundle import Bundle, Latency, Manifest, Variant, load_bundle, write_manifest
+from edgeseq.errors import BundleError
+from edgeseq.extras import require
+from edgeseq.graph.weights import operators
+from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.prefer import Choice, prefer
+from edgeseq.recipes import Recipe, load_quantization
+from edgeseq.runtime import StreamModel, StreamSession
+from edgeseq.tasks.base import Array, Task
+from edgeseq.workflows.evidence import Evidence, gather, is_stepped
+from edgeseq.workflows.producer import producer
+
+HOT = HotSettings(rounds=20)
+
+Progress = Callable[[str], None]
+
+
+def quantize_bundle(
+    path: Path | str,
+    recipe: str | Path = "int8-dynamic",
+    *,
+    max_drop: float | None = None,
+    task: Task | str | None = None,
+    accuracy: bool = True,
+    hot: HotSettings = HOT,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Add an int8 twin to every fp32 variant of the bundle at `path`, and choose what to ship.
+
+    Size, speed on this machine, drift and accuracy on the task are recorded in the manifest. An
+    int8 that is no better is a result, not a failure. The bundle is replaced as a whole at the
+    end; until then, and whenever this fails, the old one is there.
+
+    Args:
+        path: the bundle.
+        recipe: a shipped recipe with a `[quantize]`, or the path of one.
+        max_drop: largest loss of the task's metric at which int8 is preferred; none: the recipe's.
+        task: what to judge on; none: what the model was trained on, if its data is here.
+        accuracy: measure accuracy; without it, int8 is not preferred.
+        hot: how long to measure latency.
+        progress: is told what begins.
+
+    Raises:
+        PromiseError: most weights would still run in fp32.
+        BundleError: the bundle cannot be trusted.
+        UsageError: no such recipe, or a task with other frames.
+    """
+    bundle = load_bundle(path)
+    loaded, how = load_quantization(recipe)
+    if all(variant.precision != "fp32" for variant in bundle.manifest.variants.values()):
+        raise BundleError(f"{path} has no fp32 variant to quantize. Export it again")
+    say = progress or (lambda _: None)
+    evidence = gather(bundle, loaded.gate_steps, task=task, accuracy=accuracy)
+    with TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        variants, models = _quantized(bundle, loaded, scratch, evidence, say)
+        say("latency of all variants in turns")
+        variants = _timed(variants, models, evidence.frames, hot)
+        drop = how.max_drop if max_drop is None else max_drop
+        choice = _choose(bundle.manifest, variants, drop, evidence.missing)
+        manifest = replace(
+            bundle.manifest,
+            variants=variants,
+            preferred=choice.preferred,
+            preferred_because=choice.because,
+        )
+        _swap(bundle, scratch, manifest)
+    return load_bundle(path)
+
+
+def int8_name(fp32: str) -> str:
+    """Return what the int8 twin of a variant is called: `fp32` → `int8`, `step` → `step-int8`."""
+    return "int8" if fp32 == "fp32" else f"{fp32}-int8"
+
+
+def _quantized(
+    bundle: Bundle, recipe: Recipe, scratch: Path, evidence: Evidence, say: Progress
+) -> tuple[dict[str, Variant], dict[str, StreamModel]]:
+    """Return the fp32 variants and their new twins, judged, and all of them loaded."""
+    variants: dict[str, Variant] = {}
+    models: dict[str, StreamModel] = {}
+    for name, fp32 in bundle.manifest.variants.items():
+        if fp32.precision != "fp32":
+            continue
+        twin = int8_name(name)
+        say(f"{name} → {twin}")
+        file = scratch / f"model.{twin}.onnx"
+        int8 = _variant(bundle.file(name), file, fp32, recipe)
+        models[name] = StreamModel.load(bundle.file(name), settings=fp32.session)
+        models[twin] = StreamModel.load(file, settings=fp32.session)
+        say(f"{twin}: {len(evidence.frames):,} frames against {name}, accuracy of both")
+        variants[name] = replace(fp32, accuracy=evidence.accuracy(models[name]) or fp32.accuracy)
+        variants[twin] = replace(
+            int8,
+            contract=models[twin].contract,
+            parity=evidence.parity(models[name], models[twin]),
+            accuracy=evidence.accuracy(models[twin]),
+        )
+    return variants, models
+
+
+def _variant(source: Path, file: Path, fp32: Variant, recipe: Recipe) -> Variant:
+    """Quantize `source` to `file`; return what can be said of it without running it."""
+    census = quantize_file(source, file, recipe, producer=producer())
+    return replace(
+        fp32,
+        file=file.name,
+        sha256=files.sha256(file),
+        bytes=file.stat().st_size,
+        precision="int8",
+        operators=operators(require("onnx").load(file)),
+        tolerance=recipe.tolerance,
+        census=census,
+    )
+
+
+def _timed(
+    variants: dict[str, Variant], models: Mapping[str, StreamModel], frames: Array, hot: HotSettings
+) -> dict[str, Variant]:
+    """Return the variants with their latency beside their fp32 twin's, where they can be stepped.
+
+    All run in turns in one process: two separate runs would compare two states of the machine.
+    """
+    with ExitStack() as stack:
+        candidates = [
+            Candidate(name, stack.enter_context(StreamSession(model)).step)
+            for name, model in models.items()
+            if is_stepped(model.contract)
+        ]
+        if not candidates:
+            return variants
+        result = measure_hot(candidates, frames, hot)
+    machine = this_machine()
+    median = {name: latency.p50_us for name, latency in result.latencies.items()}
+    twins = {int8_name(name): name for name in variants}
+    return {
+        name: replace(
+            variant,
+            latency=Latency(
+                median_us=median[name],
+                fp32_median_us=median[twins.get(name, name)],
+                machine=machine.cpu,
+                onnxruntime=machine.onnxruntime or "",
+            ),
+        )
+        for name, variant in variants.items()
+    }
+
+
+def _choose(
+    manifest: Manifest, variants: Mapping[str, Variant], max_drop: float, missing: str
+) -> Choice:
+    """Judge the int8 twin of what is preferred in fp32: the form of the graph is not at stake."""
+    forms = {int8_name(name): name for name in variants}
+    fp32 = forms.get(manifest.preferred, manifest.preferred)
+    int8 = int8_name(fp32)
+    return prefer(
+        (fp32, variants[fp32]),
+        (int8, variants[int8]),
+        max_drop=max_drop,
+        no_accuracy=missing,
+    )
+
+
+def _swap(bundle: Bundle, scratch: Path, manifest: Manifest) -> None:
+    """Put a copy of the bundle with the new files and the new manifest in its place."""
+    with files.staged_directory(bundle.path) as staging:
+        shutil.copytree(bundle.path, staging, dirs_exist_ok=True)
+        for variant in manifest.variants.values():
+            if (scratch / variant.file).exists():
+                shutil.copyfile(scratch / variant.file, staging / variant.file)
+        write_manifest(staging, manifest)
