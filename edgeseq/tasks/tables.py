@@ -1,7 +1,6 @@
 """Recordings of the user's, read from CSV, NPZ or NPY files as named columns."""
 
 import csv
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +59,8 @@ def read_tables(path: Path, layout: Layout) -> list[Columns]:
                 return _read_npz(path, layout)
             case _:
                 return [_read_npy(path, layout)]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
-        raise UnreadableError("files", f"cannot be read: {error}") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise UnreadableError("files", f"cannot be read: {_one_line(error)}") from None
 
 
 def _read_csv(path: Path) -> Columns:
@@ -77,8 +76,7 @@ def _read_csv(path: Path) -> Columns:
 
 
 def _read_npy(path: Path, layout: Layout) -> Columns:
-    with path.open("rb") as file:
-        array = np.load(file, allow_pickle=False)
+    array = _load(path)[""]
     names = (*layout.inputs, *layout.extra)
     if array.ndim != 2 or array.shape[1] != len(names):
         raise UnreadableError(
@@ -88,8 +86,7 @@ def _read_npy(path: Path, layout: Layout) -> Columns:
 
 
 def _read_npz(path: Path, layout: Layout) -> list[Columns]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        arrays = {name: _text(archive[name]) for name in archive.files}
+    arrays = _load(path)
     if layout.array is None:
         return [arrays]
     block = arrays.pop(layout.array, None)
@@ -106,6 +103,22 @@ def _read_npz(path: Path, layout: Layout) -> list[Columns]:
         | _named(layout.inputs, block[index])
         for index in range(len(block))
     ]
+
+
+def _load(path: Path) -> Columns:
+    """Return the arrays of an NPZ file by name, or that of an NPY file under an empty name."""
+    try:
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return {"": found}
+            return {name: _text(found[name]) for name in found.files}
+    except Exception as error:  # damaged files make NumPy, zipfile and zlib raise almost anything
+        raise UnreadableError("files", f"cannot be read: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _text(values: NDArray[Any]) -> NDArray[Any]:
