@@ -338,6 +338,12 @@ split = { by = "person", test_fraction = 1.5 }
         write_csv(tmp_path / "level.csv", signal(0, 400), ("rain", "level"))
         assert mistakes(tmp_path, FORECAST.replace(old, new))[0].startswith(found)
 
+    def test_two_people_cannot_be_split(self, folder):
+        assert mistakes(folder, SHORT.replace("*.csv", "p[01].csv")) == [
+            "split: train, validation and test need 3 subjects, and there are 2: p0, p1. "
+            "Set subject, add files, or use by = 'time'"
+        ]
+
     def test_no_toml(self, tmp_path):
         with pytest.raises(UsageError, match=r"no file .*none\.toml; name a TOML that exists"):
             load_task(str(tmp_path / "none.toml"))
