@@ -3,11 +3,12 @@
 Sizes: N streams, T frames, F values per frame, H hidden units, C outputs.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from torch import Tensor, nn
 
 from edgeseq.errors import UsageError
+from edgeseq.models.sizes import check_sizes
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,10 @@ class LSTMSpec:
     layers: int = 2
     dropout: float = 0.2
     """Between layers and before the head, while training."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that make no model."""
+        check_sizes("lstm", asdict(self))
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters: four gates, two biases each as in cuDNN."""

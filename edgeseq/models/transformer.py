@@ -11,7 +11,7 @@ units, W window, C outputs.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import cast
 
 import numpy as np
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeseq.errors import ConfigError, UsageError
+from edgeseq.errors import UsageError
+from edgeseq.models.sizes import check_sizes
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,10 @@ class TransformerSpec:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise ConfigError(
-                "transformer",
-                [f"width: {self.width} is not a multiple of 2 x heads = {2 * self.heads}"],
-            )
+        """Refuse sizes that make no model."""
+        pairs = 2 * self.heads  # rotary positions turn pairs of values
+        mistakes = (f"width: {self.width} is not a multiple of 2 x heads = {pairs}",)
+        check_sizes("transformer", asdict(self), mistakes if pairs and self.width % pairs else ())
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
@@ -54,14 +54,19 @@ class TransformerSpec:
         """Return the two-block Transformer closest below `parameters`, M near 4 D."""
         step = 2 * cls.heads
         width = max(step, step * round(math.sqrt(parameters / (cls.layers * 12)) / step))
-        fixed = cls(width, 0, window=window).parameters(inputs, outputs)
-        feed_forward = (parameters - fixed) // (2 * width * cls.layers)
-        if feed_forward < 1:
+
+        def least(width: int) -> int:
+            return cls(width, 1, window=window).parameters(inputs, outputs)
+
+        while width > step and least(width) > parameters:  # wide frames leave less for the blocks
+            width -= step
+        if least(width) > parameters:
             raise UsageError(
                 f"a Transformer with {inputs} inputs and {outputs} outputs cannot have only "
-                f"{parameters} parameters; try --params {fixed + 2 * width * cls.layers}"
+                f"{parameters} parameters; try --params {least(width)}"
             )
-        return cls(width, feed_forward, window=window)
+        more = (parameters - least(width)) // (2 * width * cls.layers)
+        return cls(width, 1 + more, window=window)
 
 
 def rotary_angles(window: int, head_size: int) -> NDArray[np.float64]:
