@@ -1,0 +1,52 @@
+"""Attention and LSTM once more, as slow and as plain as their definitions."""
+
+import numpy as np
+
+
+def turned(x, window):
+    """Rotate `(T, K)`: the pair (j, j + K/2) as one complex number, whole turns per 2 W frames."""
+    frames, size = x.shape
+    radians_a_frame = 2 * np.pi / (2 * window)
+    fastest = max(1.0, 1 / radians_a_frame)  # turns per period of about one radian a frame
+    turns = np.array([round(z) for z in np.geomspace(1, fastest, size // 2)])
+    z = x[:, : size // 2] + 1j * x[:, size // 2 :]
+    z = z * np.exp(1j * radians_a_frame * np.outer(np.arange(frames), turns))
+    return np.concatenate([z.real, z.imag], axis=1)
+
+
+def attention(x, qkv, out, heads, window):
+    """Causal attention of `(T, D)` over the last W frames: a loop over heads and queries."""
+    frames, width = x.shape
+    size = width // heads
+    q, k, v = (x @ qkv[i * width : (i + 1) * width].T for i in range(3))
+    y = np.zeros_like(x)
+    for head in range(heads):
+        columns = slice(head * size, (head + 1) * size)
+        queries, keys = turned(q[:, columns], window), turned(k[:, columns], window)
+        for t in range(frames):
+            seen = [s for s in range(frames) if t - window < s <= t]
+            scores = np.array([queries[t] @ keys[s] for s in seen]) / np.sqrt(size)
+            weights = np.exp(scores - scores.max())
+            y[t, columns] = weights / weights.sum() @ v[seen][:, columns]
+    return y @ out.T
+
+
+def lstm(x, layers):
+    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come i, f, g, o."""
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    states = []
+    for w_ih, w_hh, b_ih, b_hh in layers:
+        hidden = w_hh.shape[1]
+        h, c, outputs = np.zeros(hidden), np.zeros(hidden), []
+        for frame in x:
+            gates = w_ih @ frame + b_ih + w_hh @ h + b_hh
+            i, f, g, o = (gates[n * hidden : (n + 1) * hidden] for n in range(4))
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+            outputs.append(h)
+        x = np.array(outputs)
+        states.append((h, c))
+    return x, states

@@ -1,0 +1,61 @@
+"""Raw units in, the task's units out, for every family."""
+
+import pytest
+import torch
+
+from edgeseq.models import FAMILIES, LSTMSpec, SequenceModel, TransformerSpec, family_of
+
+SPECS = {"lstm": LSTMSpec(6), "transformer": TransformerSpec(8, 10, heads=2, window=4)}
+
+
+def model_of(family, residual_of=None):
+    torch.manual_seed(0)
+    model = SequenceModel(SPECS[family], 3, 2, residual_of).double().eval()
+    model.input_mean.copy_(torch.tensor([100.0, -5.0, 0.0]))
+    model.input_std.copy_(torch.tensor([20.0, 0.1, 1.0]))
+    model.output_mean.copy_(torch.tensor([7.0, -2.0]))
+    model.output_std.copy_(torch.tensor([3.0, 0.5]))
+    return model
+
+
+def test_every_family_is_tested():
+    assert SPECS.keys() == FAMILIES.keys()
+    assert {name: family_of(spec) for name, spec in SPECS.items()} == {n: n for n in FAMILIES}
+    assert all(family.summary for family in FAMILIES.values())
+
+
+@pytest.mark.parametrize("family", SPECS)
+@pytest.mark.parametrize("residual_of", [None, 0, 2])
+def test_units_on_both_sides(family, residual_of):
+    model = model_of(family, residual_of)
+    raw = torch.randn(2, 9, 3, dtype=torch.double) * model.input_std + model.input_mean
+    scaled = (raw - torch.tensor([100.0, -5.0, 0.0])) / torch.tensor([20.0, 0.1, 1.0]).double()
+    with torch.inference_mode():
+        expected = model.body(scaled) * torch.tensor([3.0, 0.5]) + torch.tensor([7.0, -2.0])
+        if residual_of is not None:  # the change from now, added to now
+            expected = expected + raw[:, :, residual_of : residual_of + 1]
+        torch.testing.assert_close(model(raw), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_final_state_is_taken_in_raw_units(family):
+    model = model_of(family)
+    raw = torch.randn(2, 9, 3, dtype=torch.double) * model.input_std + model.input_mean
+    with torch.inference_mode():
+        state = model.final_state(raw)
+        expected = model.body.final_state((raw - model.input_mean) / model.input_std)
+    assert state.keys() == expected.keys()
+    for name, value in state.items():
+        torch.testing.assert_close(value, expected[name])
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_constants_travel_with_the_weights_and_are_not_trained(family):
+    model = model_of(family)
+    constants = {"input_mean", "input_std", "output_mean", "output_std"}
+    names = set(model.state_dict())
+    assert constants < names
+    trained = {name for name, _ in model.named_parameters()}
+    assert trained == names - constants, "tables that follow from sizes are not stored"
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == SPECS[family].parameters(inputs=3, outputs=2)
