@@ -46,7 +46,7 @@ def _dataclass(
     """Convert the keys of `table`; nested dataclasses are built, the outermost is left to parse."""
     hints = get_type_hints(schema)
     fields = {field.name: field for field in dataclasses.fields(schema) if field.init}
-    for key in table.keys() - fields.keys():
+    for key in sorted(table.keys() - fields.keys()):
         close = difflib.get_close_matches(key, fields, n=1)
         hint = f'; did you mean "{close[0]}"?' if close else f"; allowed: {', '.join(fields)}"
         mistakes.append(f"{path}{key}: unknown key{hint}")

@@ -6,7 +6,7 @@ import inspect
 import re
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -67,15 +67,15 @@ BLOCKS: dict[str, Callable[[], str]] = {
 """What a page may ask for between `<!-- generated: NAME -->` and `<!-- end of generated -->`."""
 
 
-def refresh(page: str) -> str:
+def refresh(page: str, blocks: Mapping[str, Callable[[], str]] = BLOCKS) -> str:
     """Return the Markdown `page` with its generated blocks made anew."""
 
     def block(found: re.Match[str]) -> str:
         name = found["name"]
-        if name not in BLOCKS:
-            known = ", ".join(BLOCKS)
+        if name not in blocks:
+            known = ", ".join(blocks)
             raise EdgeseqError(f'no generated block "{name}"; there are: {known}')
-        return f"{found[1]}\n{BLOCKS[name]()}\n\n{found[3]}"
+        return f"{found[1]}\n{blocks[name]()}\n\n{found[3]}"
 
     return _BLOCK.sub(block, page)
 
