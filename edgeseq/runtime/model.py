@@ -1,5 +1,6 @@
 """Loading an ONNX file for streaming: weights once, contract and provider verified."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ class StreamModel:
             path = source
         else:
             bundle = load_bundle(source)
-            path = bundle.file(variant)
-            settings = settings or bundle.variant(variant).session
+            path, chosen = bundle.file(variant), bundle.variant(variant)
+            settings = settings or chosen.session
+            _require_release(chosen.contract.min_onnxruntime, path)
         settings = settings or SessionSettings()
         session = open_session(path, provider, settings)
         metadata = session.get_modelmeta().custom_metadata_map
@@ -102,6 +104,20 @@ def open_session(path: Path, provider: str, settings: SessionSettings) -> Any:  
     if running != wanted:
         raise ProviderError(f"asked for {wanted}, but ONNX Runtime would run {running}. {_CUDA}")
     return session
+
+
+def _require_release(oldest: str, path: Path) -> None:
+    """Say so in plain words where this ONNX Runtime is too old: its own are about IR versions."""
+    found: str = require("onnxruntime").__version__
+    if _numbers(found) < _numbers(oldest):
+        raise ModelError(
+            f"{path} needs ONNX Runtime {oldest} or newer; this is {found}. "
+            "Upgrade it with: pip install -U onnxruntime, or take the bundle's fp32 variant"
+        )
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", release)[:3])
 
 
 _CUDA = (
