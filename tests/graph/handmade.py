@@ -40,19 +40,19 @@ def save(
 
 
 def lstm_and_head(path: Path, *, folded: bool = True) -> Path:
-    """An LSTM of 3 inputs and 4 units (48 + 64 weights) and a head of 4 x 2 (8 weights).
+    """An LSTM of 3 inputs and 4 units (48 + 64 weights, 32 biases) and a head of 4 x 2 (8 weights).
 
     Not `folded`, the recurrent weights arrive through a Concat, as from PyTorch's exporter.
     """
-    weights = [tensor("W", 1, 16, 3), tensor("head", 4, 2), tensor("axis", 1, dtype=np.int64)]
-    weights[2].CopyFrom(numpy_helper.from_array(np.array([1], np.int64), "axis"))
+    axis = numpy_helper.from_array(np.array([1], np.int64), "axis")
+    weights = [tensor("W", 1, 16, 3), tensor("B", 1, 32), tensor("head", 4, 2), axis]
     nodes = []
     if folded:
         weights.append(tensor("R", 1, 16, 4))
     else:
         weights += [tensor("R_a", 1, 8, 4), tensor("R_b", 1, 8, 4)]
         nodes.append(helper.make_node("Concat", ["R_a", "R_b"], ["R"], "join", axis=1))
-    lstm_inputs = ["x", "W", "R", "", "", "h0", "c0"]
+    lstm_inputs = ["x", "W", "R", "B", "", "h0", "c0"]
     nodes += [
         helper.make_node("LSTM", lstm_inputs, ["y", "hn", "cn"], "lstm", hidden_size=4),
         helper.make_node("Squeeze", ["y", "axis"], ["z"], "squeeze"),
