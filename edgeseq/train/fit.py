@@ -27,11 +27,11 @@ def fit(
 ) -> Checkpoint:
     """Train a model of `spec` on fold `settings.fold` of `task` and save it in `run_dir`.
 
-    The weights kept are those of the best look at the validation split; the test split is
-    scored once, at the end. On one machine the same settings give the same bits, also when the
-    run was interrupted or killed and went on from its last look with `resume`. With `resume`, a
-    finished run is returned as it is, and one that never came to a look starts again. An older
-    run in `run_dir` stays until this one is finished.
+    The best look at the validation split says which weights are good; a short refit then adds
+    the validation people, and the test split is scored once, at the end. On one machine the same
+    settings give the same bits, also when the run was interrupted or killed and went on from its
+    last look with `resume`. With `resume`, a finished run is returned as it is, and one that
+    never came to a look starts again. An older run in `run_dir` stays until this one is finished.
 
     Raises:
         CheckpointError: `run_dir` has a run that cannot go on as this one.
@@ -49,7 +49,7 @@ def fit(
         if state is not None:
             run.restore(state)
         run.train(lambda: run.state(identity | {"versions": versions}).save(run_dir), progress)
-        checkpoint = run.finish(versions)
+        checkpoint = run.finish(versions, progress)
     checkpoint.save(run_dir)
     return checkpoint
 

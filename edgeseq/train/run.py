@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from edgeseq.errors import EdgeseqError
 from edgeseq.models import SequenceModel, Spec
-from edgeseq.tasks.base import Task
+from edgeseq.tasks.base import Recording, Task
 from edgeseq.train.checkpoint import Checkpoint, Look
 from edgeseq.train.crops import Crops
 from edgeseq.train.determinism import seed_torch
@@ -26,6 +26,9 @@ from edgeseq.train.state import RunState
 Progress = Callable[[int, int, float, float | None], None]
 """Called after every step with step, steps, training loss and best validation score so far."""
 
+SETTLED = 0.8
+"""After this share of the steps looks compete: the learning rate is below 1/7 of its peak."""
+
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -38,56 +41,75 @@ class Run:
         seed_torch(settings.seed)
         self.model = build_model(task, spec, self.split.train).to(device)
         self.optimizer = _optimizer(self.model, settings)
-        self.crops = Crops(
-            task,
-            self.split.train,
-            length=settings.crop,
-            batch=settings.batch,
-            seed=settings.seed,
-            augment=settings.augment,
-        )
+        self.crops = self._crops(self.split.train)
         self.step, self.waited, self.seconds = 0, 0, 0.0
         self.history: list[Look] = []
         self.best: Look | None = None
         self.best_weights: dict[str, Tensor] = {}
 
+    def _crops(self, recordings: Sequence[Recording]) -> Crops:
+        settings = self.settings
+        return Crops(
+            self.task,
+            recordings,
+            length=settings.crop,
+            batch=settings.batch,
+            seed=settings.seed,
+            augment=settings.augment,
+        )
+
     def train(self, after_look: Callable[[], None], progress: Progress | None = None) -> None:
-        """Step until the end or until patience is out."""
+        """Step until the end or until patience is out, looking at the validation split."""
         settings, losses = self.settings, list[float]()
         started = time.perf_counter() - self.seconds
         self.model.train()
         while self.step < settings.steps and self.waited < settings.patience:
-            loss = self._take_step()
-            losses.append(loss)
+            rate = one_cycle(self.step, settings.steps, warmup=settings.warmup)
+            losses.append(self._learn(self.step, rate))
+            self.step += 1
+            last = losses[-1]
             if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
                 self._look(sum(losses) / len(losses))
                 losses.clear()
                 self.seconds = time.perf_counter() - started
                 after_look()
-            if progress is not None:
-                best = None if self.best is None else self.best.validation
-                progress(self.step, settings.steps, loss, best)
+            self._tell(progress, self.step, last)
 
-    def _take_step(self) -> float:
-        """Learn from one batch; return its loss."""
-        settings = self.settings
-        seed_torch(settings.seed, self.step)  # for dropout
-        rate = settings.lr * one_cycle(self.step, settings.steps, warmup=settings.warmup)
+    def refit(self, progress: Progress | None = None) -> None:
+        """Go on from the best weights for one shorter cycle, with the validation people too."""
+        settings, started = self.settings, time.perf_counter()
+        self.optimizer = _optimizer(self.model, settings)
+        self.crops = self._crops((*self.split.train, *self.split.validation))
+        self.model.train()
+        for step in range(settings.refit_steps):
+            rate = one_cycle(step, settings.refit_steps, warmup=settings.warmup)
+            loss = self._learn(settings.steps + step, rate)
+            self._tell(progress, settings.steps + step + 1, loss)
+        self.model.eval()
+        self.seconds += time.perf_counter() - started
+
+    def _tell(self, progress: Progress | None, step: int, loss: float) -> None:
+        if progress is not None:
+            best = None if self.best is None else self.best.validation
+            progress(step, self.settings.steps + self.settings.refit_steps, loss, best)
+
+    def _learn(self, step: int, rate: float) -> float:
+        """Learn from batch `step` at `rate` times the peak learning rate; return its loss."""
+        seed_torch(self.settings.seed, step)  # for dropout
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        frames, target = (torch.from_numpy(part).to(self.device) for part in self.crops(self.step))
+            group["lr"] = self.settings.lr * rate
+        frames, target = (torch.from_numpy(part).to(self.device) for part in self.crops(step))
         loss = self._loss(self.model(frames), target)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(self.model.parameters(), settings.clip)
+        clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
-        self.step += 1
-        return self._finite(loss.item())
+        return self._finite(loss.item(), step + 1)
 
-    def _finite(self, loss: float) -> float:
+    def _finite(self, loss: float, step: int) -> float:
         if not math.isfinite(loss):
             raise EdgeseqError(
-                f"training diverged: the loss is {loss} at step {self.step}. Lower the learning "
+                f"training diverged: the loss is {loss} at step {step}. Lower the learning "
                 f"rate, now {self.settings.lr:g}, or look for NaN and huge values in the data"
             )
         return loss
@@ -103,15 +125,16 @@ class Run:
     def _look(self, train_loss: float) -> None:
         """Score the validation split, and keep the weights if they are the best so far.
 
-        In the first half every look replaces the one before: weights at a high learning rate win
-        by luck, which does not carry over to other people. Of equal looks the later one is kept.
+        Until the schedule has settled every look replaces the one before: weights at a high
+        learning rate win by luck, which does not carry over to other people. Of equal looks the
+        later one is kept.
         """
         score = self.task.score(predictor(self.model), self.split.validation)
         look = Look(self.step, train_loss, score.value)
         self.history.append(look)
         sign = 1 if score.higher_is_better else -1
-        early = 2 * self.step <= self.settings.steps
-        if self.best is None or early or sign * (look.validation - self.best.validation) >= 0:
+        settled = self.step > SETTLED * self.settings.steps
+        if self.best is None or not settled or sign * (score.value - self.best.validation) >= 0:
             self.best, self.waited = look, 0
             self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
         else:
@@ -148,17 +171,21 @@ class Run:
                 key: moments[key].to(self.device) for key in _MOMENTS
             }
 
-    def finish(self, versions: dict[str, str]) -> Checkpoint:
-        """Return the best weights with their scores; the test split is looked at only here."""
+    def finish(self, versions: dict[str, str], progress: Progress | None = None) -> Checkpoint:
+        """Return the model to be kept, and its scores; the test split is looked at only here.
+
+        The validation score is that of the best look: afterwards its people have been trained on.
+        """
         assert self.best is not None  # the last step is always looked at
         self.model.load_state_dict(self.best_weights)
         predict = predictor(self.model.eval())
-        parts = {"validation": self.split.validation, "test": self.split.test}
+        validation = self.task.score(predict, self.split.validation)
+        self.refit(progress)
         return Checkpoint(
             model=self.model.cpu(),
             task=self.task.name,
             settings=self.settings,
-            scores={name: self.task.score(predict, part) for name, part in parts.items()},
+            scores={"validation": validation, "test": self.task.score(predict, self.split.test)},
             history=tuple(self.history),
             best_step=self.best.step,
             seconds=self.seconds,

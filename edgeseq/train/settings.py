@@ -37,12 +37,20 @@ class FitSettings:
     evaluate_every: int = 50
     """Steps between two looks at the validation split; the run can resume from each."""
     patience: int = 8
-    """Looks without a better score until stopping, counted in the second half only: before
-    that the learning rate is high, and the annealing still to come gains the most."""
+    """Looks without a better score until stopping, counted in the last fifth only: before that
+    the annealing still to come gains more than any look tells."""
+    refit: float = 0.25
+    """Steps after the best look, as a share of `steps`, that learn from the validation people too:
+    more people help more than anything else. The test people stay unseen."""
     accelerator: Literal["cpu", "cuda"] = "cpu"
     """Where to compute; runs are bit-reproducible on `cpu`."""
     threads: int = 1
     """CPU threads: models this small gain nothing from two, and results depend on the number."""
+
+    @property
+    def refit_steps(self) -> int:
+        """Steps of the refit."""
+        return round(self.refit * self.steps)
 
     def __post_init__(self) -> None:
         mistakes = [
@@ -72,6 +80,7 @@ _RULES: dict[str, tuple[Any, str]] = {
     "fold": _NOT_NEGATIVE,
     "evaluate_every": _AT_LEAST_ONE,
     "patience": _AT_LEAST_ONE,
+    "refit": _NOT_NEGATIVE,
     "accelerator": (lambda value: value in ("cpu", "cuda"), "one of 'cpu', 'cuda'"),
     "threads": _AT_LEAST_ONE,
 }

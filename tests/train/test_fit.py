@@ -198,23 +198,36 @@ class Scripted(Waves):
         return dataclasses.replace(score, value=value)
 
 
-def test_the_best_look_is_kept_and_of_equal_ones_the_later(tmp_path):
-    task = Scripted([10, 30, 20, 30, 20, 20])
-    checkpoint = fit(task, SPECS["lstm"], SETTINGS, tmp_path)
-    assert [look.step for look in checkpoint.history] == [4, 8, 12, 16, 20, 24]
+LOOKING = FitSettings(steps=20, batch=4, crop=12, evaluate_every=1)
+"""From the look at step 16, the last before the schedule has settled, looks compete."""
+
+
+@pytest.mark.parametrize(
+    ("last_five", "best"),
+    [([10, 30, 20, 20, 20], 17), ([10, 30, 20, 30, 20], 19), ([40, 30, 20, 30, 20], 16)],
+)
+def test_the_best_settled_look_is_kept_and_of_equal_ones_the_later(last_five, best, tmp_path):
+    lucky = [99.0] * 15
+    checkpoint = fit(Scripted([*lucky, *last_five]), SPECS["lstm"], LOOKING, tmp_path)
+    assert [look.validation for look in checkpoint.history] == [*lucky, *last_five]
+    assert checkpoint.best_step == best
+
+
+def test_patience_counts_only_when_the_schedule_has_settled(tmp_path):
+    settings = dataclasses.replace(LOOKING, patience=2)
+    falling = list(range(100, 80, -1))
+    checkpoint = fit(Scripted(falling), SPECS["lstm"], settings, tmp_path)
+    assert len(checkpoint.history) == 18
     assert checkpoint.best_step == 16
 
 
-def test_patience_counts_in_the_second_half_only(tmp_path):
-    settings = dataclasses.replace(SETTINGS, patience=2)
-    checkpoint = fit(Scripted([50, 10, 40, 30, 30, 50]), SPECS["lstm"], settings, tmp_path)
-    assert [look.step for look in checkpoint.history] == [4, 8, 12, 16, 20]
-    assert checkpoint.best_step == 12  # the best of the second half, its first look included
+def test_where_less_is_better_the_smallest_look_is_kept(tmp_path):
+    class Errors(Scripted):
+        def score(self, predict, recordings):
+            return dataclasses.replace(super().score(predict, recordings), higher_is_better=False)
 
-
-def test_a_lucky_look_in_the_first_half_is_not_kept(tmp_path):
-    checkpoint = fit(Scripted([99, 98, 10, 20, 30, 20]), SPECS["lstm"], SETTINGS, tmp_path)
-    assert checkpoint.best_step == 20
+    checkpoint = fit(Errors([9] * 16 + [5, 3, 4, 6]), SPECS["lstm"], LOOKING, tmp_path)
+    assert checkpoint.best_step == 18
 
 
 def test_progress_hears_every_step(tmp_path):
@@ -222,11 +235,33 @@ def test_progress_hears_every_step(tmp_path):
     checkpoint = fit(
         Waves(), SPECS["lstm"], SETTINGS, tmp_path, progress=lambda *news: heard.append(news)
     )
-    assert [step for step, *_ in heard] == list(range(1, 25))
-    assert {steps for _, steps, *_ in heard} == {24}
+    assert [step for step, *_ in heard] == list(range(1, 31))  # a quarter more for the refit
+    assert {steps for _, steps, *_ in heard} == {30}
     assert [best for *_, best in heard[:4]] == [None, None, None, checkpoint.history[0].validation]
     mean = sum(loss for _, _, loss, _ in heard[4:8]) / 4
     assert checkpoint.history[1].train_loss == pytest.approx(mean)
+
+
+def test_the_refit_learns_from_the_validation_people_and_only_then(tmp_path):
+    """A class that only the validation people show is unknown before the refit."""
+
+    class Told(Waves):
+        def split(self, fold=0):
+            whole = super().split(fold)
+            train = tuple(recording for recording in whole.train if recording.target[0] != 2)
+            return dataclasses.replace(whole, train=train)
+
+    settings = dataclasses.replace(SETTINGS, steps=160, batch=32, lr=1e-2, crop=20)
+    without = fit(
+        Told(), SPECS["lstm"], dataclasses.replace(settings, refit=0.0), tmp_path / "without"
+    )
+    refitted = fit(
+        Told(), SPECS["lstm"], dataclasses.replace(settings, refit=1.0), tmp_path / "with"
+    )
+    assert without.scores["test"].value < 70
+    assert refitted.scores["test"].value > 95
+    assert refitted.scores["validation"] == without.scores["validation"]
+    assert refitted.history == without.history
 
 
 def test_a_diverging_run_says_so(tmp_path):
