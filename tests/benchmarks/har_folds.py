@@ -98,8 +98,9 @@ def table_text(
     sizes = ", ".join(f"{family} {count:,} parameters" for family, count in parameters.items())
     return f"""# har: window accuracy %, people never seen
 
-2-second windows from a reset state, 5 folds of 2 unseen people each; one more is kept apart for
-early stopping; the random forest is fitted on the same people as the networks. {sizes}.
+2-second windows from a reset state, 5 folds of 2 unseen people each. Of the other eight, one is
+kept apart for early stopping and joins the training in the refit at the end; the random forest is
+fitted on all eight. {sizes}.
 
 {markdown(head, rows)}
 

@@ -107,14 +107,14 @@ def test_baselines_are_fitted_once_and_kept(tmp_path, monkeypatch):
 
     class Counted(Waves):
         def baselines(self, split):
-            calls.append(split.test[0].subject)
+            calls.append(({item.subject for item in split.train}, split.test[0].subject))
             return {"majority class": score(33.0, a=33.0)}
 
     monkeypatch.setattr(folds, "load_task", lambda _: Counted())
     first = fold_baselines("waves", [0, 1], tmp_path)
     assert first == fold_baselines("waves", [0, 1], tmp_path)
     assert first[1] == {"majority class": score(33.0, a=33.0)}
-    assert calls == ["1", "3"]
+    assert calls == [(set("02345"), "1"), (set("01245"), "3")]
     (tmp_path / "baselines-fold1.json").write_text("{")
     with pytest.raises(EdgeseqError, match=r"baselines-fold1\.json.*Delete it and try again"):
         fold_baselines("waves", [1], tmp_path)
