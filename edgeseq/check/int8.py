@@ -1,0 +1,45 @@
+"""The promise of the word int8: that the weights are multiplied in int8 when it runs."""
+
+from pathlib import Path
+
+from edgeseq.bundle import Census
+from edgeseq.check.findings import Finding, kept_within, not_checked
+from edgeseq.check.subject import Subject
+from edgeseq.errors import ConfigError, UsageError
+from edgeseq.extras import available
+from edgeseq.graph.census import take_census
+from edgeseq.recipes import Quantization, load_recipe
+
+
+def census(subject: Subject) -> Finding:
+    """The share of weights in int8 is what the manifest says, and enough for the name."""
+    if subject.variant.precision != "int8":
+        return not_checked("census", f"the variant is {subject.variant.precision}")
+    recorded = subject.variant.census
+    if recorded is None:
+        return Finding("census", "broken", note="the manifest does not say what runs in int8")
+    least = _least_share(subject.contract.recipe)
+    if not available("onnx"):
+        note = f"as recorded with ONNX Runtime {recorded.onnxruntime}; to count again: "
+        return _enough(recorded, least, note + 'pip install "edgeseq[tools]"')
+    counted = take_census(Path(subject.model.source))
+    if abs(counted.int8_weights - recorded.int8_weights) > 0.005:
+        note = f"int8 share here, but {recorded.int8_weights:.1%} in the manifest"
+        return Finding("census", "broken", measured=counted.int8_weights, note=note)
+    return _enough(counted, least, "counted in the optimised graph, = manifest")
+
+
+def _enough(found: Census, least: float, note: str) -> Finding:
+    where = ", ".join(found.float_nodes[:3])
+    share = 1 - found.int8_weights
+    note = f"share of weights that run in fp32, {note}"
+    return kept_within("census", round(share, 6), round(1 - least, 6), where=where, note=note)
+
+
+def _least_share(recipe: str) -> float:
+    """Return the share that the recipe asks for; of an unknown recipe, the usual one."""
+    try:
+        quantize = load_recipe(recipe).quantize
+    except (UsageError, ConfigError):
+        quantize = None
+    return (quantize or Quantization("dynamic")).int8_share
