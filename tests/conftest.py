@@ -1,5 +1,6 @@
 """What many tests share: a small task, and bundles of tiny models."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,26 @@ TINY = {
 
 
 GAITS = ("slow", "walk", "run")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite golden files; review the diff"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the committed file `golden/NAME` beside the test module."""
+
+    def compare(name: str, text: str) -> None:
+        file = request.path.parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        assert text == file.read_text(), "if that is meant: pytest --update-golden"
+
+    return compare
 
 
 def pytest_report_header() -> str:
