@@ -1,0 +1,163 @@
+"""What the files look like: operators, names, versions, and the contract they carry."""
+
+import json
+from collections import Counter
+
+import onnx
+import pytest
+from export.small import FRAME, LOGITS, SPECS, VALUE, graph_of, model_of
+
+from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.export import build_graph
+from edgeseq.graph.census import optimised_graph
+
+FILES = {
+    "lstm": {"name": "lstm"},
+    "lstm-sequence": {"name": "lstm", "form": "sequence"},
+    "lstm-static": {"name": "lstm", "streams": 1, "frames": 1},
+    "lstm-value": {"name": "lstm-1-layer", "output": VALUE},
+    "transformer": {"name": "transformer"},
+    "transformer-sequence": {"name": "transformer", "form": "sequence"},
+    "transformer-static": {"name": "transformer", "streams": 1, "frames": 1},
+    "transformer-step": {"name": "transformer", "newest": True, "frames": 1},
+}
+
+# Nodes in the file and nodes that ONNX Runtime makes of them: the time of a step of a small model
+# is mostly the number of its nodes, so more needs a reason.
+NODES = {
+    "lstm": (11, 10),
+    "lstm-sequence": (11, 10),
+    "lstm-static": (11, 10),
+    "lstm-value": (11, 10),
+    "transformer": (124, 123),
+    "transformer-sequence": (80, 78),
+    "transformer-static": (118, 110),
+    "transformer-step": (52, 49),
+}
+
+
+def metadata(graph):
+    return {prop.key: prop.value for prop in graph.metadata_props}
+
+
+def sizes(value):
+    return [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+
+
+@pytest.fixture
+def optimised(tmp_path):
+    def count(graph):
+        onnx.save(graph, tmp_path / "model.onnx")
+        nodes = optimised_graph(tmp_path / "model.onnx").graph.node
+        return Counter(node.op_type for node in nodes)
+
+    return count
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_contract_is_golden(file, golden):
+    graph = graph_of(**FILES[file])
+    table = json.loads(metadata(graph)[METADATA_KEY])
+    golden(f"{file}.json", json.dumps(table, indent=2, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_contract_comes_back_and_is_true_of_the_graph(file):
+    graph = graph_of(**FILES[file])
+    contract = Contract.from_metadata(metadata(graph), where="test")
+    assert contract.to_json() == json.loads(metadata(graph)[METADATA_KEY])
+    streams = contract.streams or "N"
+    frames = contract.chunk_max or "T"
+    inputs = {value.name: value for value in graph.graph.input}
+    outputs = {value.name: value for value in graph.graph.output}
+    assert set(inputs) == {contract.frame.name, *(state.input for state in contract.states)}
+    assert set(outputs) == {contract.output.name, *(state.output for state in contract.states)}
+    assert sizes(inputs["frames"]) == [streams, frames, FRAME.size]
+    assert sizes(outputs[contract.output.name]) == [streams, frames, len(contract.output.labels)]
+    for state in contract.states:
+        shape = [streams if size == "N" else int(size) for size in state.shape]
+        for value in (inputs[state.input], outputs[state.output]):
+            assert sizes(value) == shape, value.name
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            assert dtype == state.dtype
+
+
+def test_metadata_is_one_json_without_secrets_of_the_machine():
+    assert set(metadata(graph_of("lstm"))) == {METADATA_KEY}
+    assert (graph_of("lstm").producer_name, graph_of("lstm").producer_version) == (
+        "edgeseq",
+        "test",
+    )
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_versions(file):
+    graph = graph_of(**FILES[file])
+    newest = file == "transformer-step"
+    assert [(item.domain, item.version) for item in graph.opset_import] == [
+        ("", 24 if newest else 17)
+    ]
+    assert graph.ir_version == (12 if newest else 8)
+    contract = Contract.from_metadata(metadata(graph), where="test")
+    assert contract.min_onnxruntime == ("1.25.0" if newest else "1.16.0")
+    onnx.checker.check_model(graph, full_check=True)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_node_counts(file, optimised):
+    graph = graph_of(**FILES[file])
+    nodes = optimised(graph)
+    assert (len(graph.graph.node), nodes.total()) == NODES[file], dict(nodes)
+
+
+@pytest.mark.parametrize("layers", ["lstm-1-layer", "lstm", "lstm-3-layers"])
+def test_lstm_stays_one_node_a_layer(layers, optimised):
+    for form in ("step", "sequence"):
+        graph = graph_of(layers, form=form)
+        count = SPECS[layers].layers
+        assert Counter(node.op_type for node in graph.graph.node)["LSTM"] == count
+        assert optimised(graph)["LSTM"] == count
+
+
+@pytest.mark.parametrize("output", [LOGITS, VALUE])
+@pytest.mark.parametrize("name", SPECS)
+def test_no_gemm_and_its_reshapes_appear(name, output, optimised):
+    nodes = optimised(graph_of(name, output))
+    assert not {"Gemm", "FusedGemm"} & set(nodes)
+    if name.startswith("lstm"):
+        assert "Reshape" not in nodes
+
+
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("form", ["step", "sequence"])
+def test_static_graph_has_nothing_dynamic(family, form):
+    graph = graph_of(family, form=form, streams=2, frames=3)
+    assert not {"Shape", "Range", "If", "Loop"} & {node.op_type for node in graph.graph.node}
+    inferred = onnx.shape_inference.infer_shapes(graph, strict_mode=True)
+    for value in inferred.graph.value_info:
+        assert all(isinstance(size, int) for size in sizes(value)), value.name
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_no_state_when_nothing_is_in_place_but_single_writes(newest):
+    options = {"newest": True, "frames": 1} if newest else {}
+    states = Contract.from_metadata(metadata(graph_of("transformer", **options)), where="t").states
+    in_place = {state.input: state.in_place for state in states}
+    assert in_place.pop("cached_position") is False
+    assert set(in_place.values()) == {newest}, "a chunk still reads the ring that it overwrites"
+
+
+def test_normalisation_is_inside_only_where_there_is_any():
+    import copy
+
+    plain = copy.deepcopy(model_of("lstm"))
+    plain.input_mean.zero_()
+    plain.input_std.fill_(1)
+    graph = build_graph(plain, FRAME, LOGITS, producer="test", recipe="test")
+    assert not {"Sub", "Div"} & {node.op_type for node in graph.graph.node}
+    assert {"Sub", "Div"} <= {node.op_type for node in graph_of("lstm").graph.node}
+
+
+def test_same_weights_make_the_same_bytes():
+    again = build_graph(model_of("transformer"), FRAME, LOGITS, producer="test", recipe="test")
+    assert again.SerializeToString() == graph_of("transformer").SerializeToString()

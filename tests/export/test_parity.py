@@ -1,0 +1,191 @@
+"""Every graph says, however it is cut, what PyTorch says of the whole sequence."""
+
+import numpy as np
+import pytest
+import torch
+from export.small import (
+    FRAME,
+    LOGITS,
+    SPECS,
+    TRANSFORMERS,
+    VALUE,
+    Loop,
+    frames_of,
+    graph_of,
+    loop_of,
+    model_of,
+    relative_error,
+    whole,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeseq.errors import UsageError
+from edgeseq.export import build_graph, lstm
+
+LIMIT = 1e-5
+OUTPUTS = {"logits": LOGITS, "value": VALUE}
+
+
+def window_of(name):
+    return getattr(SPECS[name], "window", 7)
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("name", SPECS)
+@settings(deadline=None, max_examples=8)
+@given(data=st.data())
+def test_any_cut_is_the_whole(name, output, streams, data):
+    window = window_of(name)
+    edge = st.sampled_from(sorted({1, max(1, window - 1), window, window + 1, 3 * window + 2}))
+    cuts = data.draw(st.lists(edge | st.integers(1, 4 * window), min_size=1, max_size=9))
+    model = model_of(name, OUTPUTS[output])
+    frames = frames_of(model, streams, sum(cuts), seed=data.draw(st.integers(0, 99)))
+    outputs, _ = loop_of(name, OUTPUTS[output]).run(frames, cuts)
+    assert relative_error(outputs, whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_any_weights(family, seed):
+    model = model_of(family, LOGITS, seed)
+    frames = frames_of(model, 2, 60, seed)
+    outputs, _ = loop_of(family, LOGITS, seed).run(frames, [1] * 20 + [9, 31])
+    assert relative_error(outputs, whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_newest_step_is_the_whole(name, output, streams):
+    model = model_of(name, OUTPUTS[output])
+    length = 7 * window_of(name) + 3
+    frames = frames_of(model, streams, length)
+    outputs, _ = loop_of(name, OUTPUTS[output], newest=True, frames=1).run(frames, [1] * length)
+    assert relative_error(outputs, whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("name", SPECS)
+def test_sequence_is_the_whole(name, output):
+    model = model_of(name, OUTPUTS[output])
+    loop = loop_of(name, OUTPUTS[output], form="sequence")
+    assert loop.contract.states == ()
+    for streams, length in ((1, 1), (3, window_of(name)), (2, 4 * window_of(name) + 1)):
+        frames = frames_of(model, streams, length)
+        assert relative_error(loop.run(frames, [length])[0], whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
+@pytest.mark.parametrize("form", ["step", "sequence"])
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_static_is_the_whole(family, form, streams, length):
+    model = model_of(family)
+    calls = 12 if form == "step" else 1
+    frames = frames_of(model, streams, calls * length)
+    loop = loop_of(family, form=form, streams=streams, frames=length)
+    outputs, _ = loop.run(frames, [length] * calls)
+    assert relative_error(outputs, whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_chunk_far_longer_than_the_window(name):
+    model = model_of(name)
+    frames = frames_of(model, 2, 1500)
+    loop = loop_of(name)
+    outputs, state = loop.run(frames, [1500])
+    assert relative_error(outputs, whole(model, frames)) <= LIMIT
+    more = frames_of(model, 2, 5, seed=1)
+    outputs, _ = loop.run(more, [2, 3], state)
+    together = whole(model, np.concatenate([frames, more], axis=1))[:, 1500:]
+    assert relative_error(outputs, together) <= LIMIT
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_state_is_the_models_own(name):
+    """After any number of frames, also in the middle of a turn of the ring."""
+    model, loop = model_of(name), loop_of(name)
+    window = window_of(name)
+    for length in (1, window, 3 * window - 1, 3 * window, 5 * window + 1):
+        frames = frames_of(model, 2, length)
+        _, state = loop.run(frames, [length])
+        with torch.inference_mode():
+            expected = model.final_state(torch.from_numpy(frames))
+        assert state.keys() == expected.keys()
+        for key, value in expected.items():
+            np.testing.assert_allclose(state[key], value.numpy(), atol=2e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_chunks_and_single_frames_share_one_state(name):
+    """A stream may change between the two graphs of a bundle in its middle."""
+    model = model_of(name)
+    chunk, step = loop_of(name), loop_of(name, newest=True, frames=1)
+    length = 4 * window_of(name)
+    frames = frames_of(model, 2, 3 * length)
+    state, outputs = chunk.fresh(2), []
+    for loop, cuts in ((chunk, [length]), (step, [1] * length), (chunk, [length])):
+        part = frames[:, len(outputs) * length :][:, :length]
+        one, state = loop.run(part, cuts, state)
+        outputs.append(one)
+    assert relative_error(np.concatenate(outputs, axis=1), whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("newest", [False, True])
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_position_is_bounded_and_outputs_stay_right(name, newest):
+    model, window = model_of(name), window_of(name)
+    length = 10 * window
+    frames = frames_of(model, 2, length)
+    loop = loop_of(name, newest=True, frames=1) if newest else loop_of(name)
+    state, positions, outputs = loop.fresh(2), [], []
+    for t in range(length):
+        one, state = loop.call(frames[:, t : t + 1], state)
+        outputs.append(one)
+        positions.append(state["cached_position"].tolist())
+    counted = [t if t < 3 * window else window + (t - window) % (2 * window) for t in range(1, length + 1)]  # fmt: skip # noqa: E501
+    assert positions == [[count, count] for count in counted]
+    assert max(counted) == 3 * window - 1
+    assert relative_error(np.concatenate(outputs, axis=1), whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_streams_at_different_positions_share_a_call(newest):
+    model = model_of("transformer")
+    loop = loop_of("transformer", newest=True, frames=1) if newest else loop_of("transformer")
+    frames = frames_of(model, 2, 50)
+    _, state = loop.run(frames[:, :29], [1] * 29)
+    for value in state.values():
+        value[1] = 0  # the second stream starts anew
+    outputs, state = loop.run(frames[:, 29:], [1] * 21, state)
+    expected = np.concatenate([whole(model, frames[:1])[:, 29:], whole(model, frames[1:, 29:])])
+    assert relative_error(outputs, expected) <= LIMIT
+    assert state["cached_position"].tolist() == [8 + (50 - 8) % 16, 21]
+
+
+def test_an_old_ring_is_never_seen_again():
+    """After a reset of the position alone, what the ring held has no influence."""
+    model, loop = model_of("transformer"), loop_of("transformer")
+    frames = frames_of(model, 1, 12)
+    state = loop.fresh(1)
+    for key in state:
+        if key != "cached_position":
+            state[key][...] = 1e6
+    outputs, _ = loop.run(frames, [1, 4, 7], state)
+    assert relative_error(outputs, whole(model, frames)) <= LIMIT
+
+
+def test_wrong_gates_are_seen(monkeypatch):
+    """The check above is worth something: PyTorch's order of gates in ONNX's operator fails."""
+    monkeypatch.setattr(lstm, "_gates_iofc", lambda array: array)
+    model = model_of("lstm")
+    graph = build_graph(model, FRAME, LOGITS, producer="test", recipe="test")
+    frames = frames_of(model, 1, 30)
+    outputs, _ = Loop(graph).run(frames, [30])
+    assert relative_error(outputs, whole(model, frames)) > 0.01
+
+
+def test_newest_step_takes_one_frame_only():
+    with pytest.raises(UsageError, match="takes 1 frame a call, not 4"):
+        graph_of("transformer", newest=True, frames=4)
