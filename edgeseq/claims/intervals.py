@@ -1,0 +1,84 @@
+"""How sure a difference between two models is when only a few people were recorded."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+# Student's t: the 97.5 % and the 80 % quantile for 1, 2, 3 … degrees of freedom. Beyond the
+# table its last entry is used, which errs on the side of doubt.
+_T975 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+_T80 = (
+    1.376, 1.061, 0.978, 0.941, 0.920, 0.906, 0.896, 0.889, 0.883, 0.879,
+    0.876, 0.873, 0.870, 0.868, 0.866, 0.865, 0.863, 0.862, 0.861, 0.860,
+    0.859, 0.858, 0.858, 0.857, 0.856, 0.856, 0.855, 0.855, 0.854, 0.854,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The scores of two models on the same recording."""
+
+    subject: str
+    count: int
+    """Windows or frames behind both scores."""
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`first` minus `second`, with what could have been seen at all."""
+
+    mean: float
+    low: float
+    high: float
+    """95 % interval."""
+    smallest: float
+    """Smallest true difference that would be seen four times out of five."""
+    clusters: int
+    """Independent groups behind the interval."""
+    unit: str
+    """What a group is: `subjects`, `recordings`."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end."""
+        return self.low, self.high
+
+
+def by_recording(pairs: Sequence[Pair]) -> Difference | None:
+    """Compare on these people: what other recordings of the same subjects would show."""
+    return _difference([(pair.count, pair.first - pair.second) for pair in pairs], "recordings")
+
+
+def by_subject(pairs: Sequence[Pair]) -> Difference | None:
+    """Compare for people in general: each subject is one observation, however often recorded."""
+    sums: dict[str, tuple[int, float]] = {}
+    for pair in pairs:
+        count, total = sums.get(pair.subject, (0, 0.0))
+        gained = pair.count * (pair.first - pair.second)
+        sums[pair.subject] = count + pair.count, total + gained
+    return _difference([(count, total / count) for count, total in sums.values()], "subjects")
+
+
+def _difference(clusters: Iterable[tuple[int, float]], unit: str) -> Difference | None:
+    """Estimate a mean of clusters that differ in size; windows within one depend on each other.
+
+    The standard error is that of a ratio of totals (Cochran, Sampling Techniques, 1977, §6.3).
+    Returns none where there are fewer than two clusters.
+    """
+    kept = [(count, value) for count, value in clusters if count]
+    if len(kept) < 2:
+        return None
+    total = sum(count for count, _ in kept)
+    mean = sum(count * value for count, value in kept) / total
+    squares = sum((count * (value - mean)) ** 2 for count, value in kept)
+    error = math.sqrt(squares * len(kept) / (len(kept) - 1)) / total
+    index = min(len(kept) - 1, len(_T975)) - 1
+    half = _T975[index] * error
+    smallest = half + _T80[index] * error
+    return Difference(mean, mean - half, mean + half, smallest, len(kept), unit)
