@@ -1,0 +1,5 @@
+"""Results as one self-contained HTML page."""
+
+from edgeseq.report.html.page import render
+
+__all__ = ["render"]

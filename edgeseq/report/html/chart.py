@@ -1,0 +1,101 @@
+"""A small chart: a frame without a box, few ticks, and names written next to what they name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from edgeseq.report.html.markup import Html, join, tag
+from edgeseq.report.html.scale import Scale, spread
+from edgeseq.report.numbers import short
+
+WIDTH, HEIGHT = 440, 290
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 26, 40
+
+
+@dataclass
+class Chart:
+    """One figure's drawing; marks are added in the order in which they are painted."""
+
+    title: str
+    """For people who do not see it."""
+    description: str
+    height: int = HEIGHT
+    marks: list[Html] = field(default_factory=list)
+
+    def add(self, *marks: Html) -> None:
+        """Paint `marks` on top of what is there."""
+        self.marks.extend(marks)
+
+    def x_axis(
+        self, scale: Scale, label: str, ticks: Sequence[float] | None = None, *,
+        written: Callable[[float], str] | None = None,
+    ) -> None:  # fmt: skip
+        """Draw ticks and their numbers below, and the label under them."""
+        bottom = self.height - BOTTOM
+        self.add(line(scale.start, bottom, scale.end, bottom, "axis"))
+        for value in scale.ticks() if ticks is None else ticks:
+            x = scale(value)
+            self.add(line(x, bottom, x, bottom + 4, "axis"))
+            self.add(text(x, bottom + 16, (written or tidy)(value), "tick", "middle"))
+        self.add(text(scale.end, self.height - 6, label, "label", "end"))
+
+    def y_axis(
+        self, scale: Scale, label: str, ticks: Sequence[float] | None = None, *,
+        written: Callable[[float], str] | None = None, right: float = WIDTH - RIGHT,
+    ) -> None:  # fmt: skip
+        """Draw faint lines across, their numbers at the left, and the label above."""
+        for value in scale.ticks() if ticks is None else ticks:
+            y = scale(value)
+            self.add(line(LEFT, y, right, y, "grid"))
+            self.add(text(LEFT - 6, y + 4, (written or tidy)(value), "tick", "end"))
+        self.add(text(0, 12, label, "label"))
+
+    def names(self, entries: Sequence[tuple[float, float, str, str]], *, gap: float = 14.0) -> None:
+        """Write names at (x, y, name, class), moved apart where they would overlap."""
+        low, high = float(TOP + 4), self.height - BOTTOM - 3.0
+        placed = spread([y for _, y, _, _ in entries], gap, low, high)
+        for (x, _, name, class_), y in zip(entries, placed, strict=True):
+            self.add(text(x, y + 4, name, f"name {class_}"))
+
+    def svg(self) -> Html:
+        """Return the drawing, with a title and a description that screen readers read."""
+        return tag(
+            "svg",
+            tag("title", self.title),
+            tag("desc", self.description),
+            join(*self.marks),
+            viewbox=f"0 0 {WIDTH} {self.height}",
+            role="img",
+            xmlns="http://www.w3.org/2000/svg",
+        )
+
+
+def tidy(value: float) -> str:
+    """Return a tick's number without trailing zeros."""
+    written = short(value)
+    return written.rstrip("0").rstrip(".") if "." in written else written
+
+
+def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Html:
+    """Return a straight line."""
+    return tag("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), class_=class_)
+
+
+def text(x: float, y: float, words: str, class_: str, anchor: str | None = None) -> Html:
+    """Return words at a place."""
+    return tag("text", words, x=float(x), y=float(y), class_=class_, text_anchor=anchor)
+
+
+def path(points: Sequence[tuple[float, float]], class_: str, tip: str = "") -> Html:
+    """Return a line through `points`."""
+    steps = " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    return tag("path", tip_of(tip), d=f"M{steps}", class_=f"line {class_}")
+
+
+def dot(x: float, y: float, class_: str, tip: str = "", radius: float = 4.5) -> Html:
+    """Return a round mark; hovering shows `tip`."""
+    return tag("circle", tip_of(tip), cx=float(x), cy=float(y), r=radius, class_=f"dot {class_}")
+
+
+def tip_of(words: str) -> Html | None:
+    """Return the element that browsers show when the mark is hovered."""
+    return tag("title", words) if words else None

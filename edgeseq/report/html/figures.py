@@ -1,0 +1,240 @@
+"""The figures: what a model gives, what it costs, and how long it stays right."""
+
+from edgeseq.bench.stats import Latency, grid_levels
+from edgeseq.report.demo import DemoResult
+from edgeseq.report.html.chart import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Chart,
+    dot,
+    line,
+    path,
+    text,
+)
+from edgeseq.report.html.look import Look, looks, metric_of, shipped
+from edgeseq.report.html.markup import Html, tag
+from edgeseq.report.html.scale import Scale, linear, logarithmic
+from edgeseq.report.numbers import micro, scientific, short
+
+FLOOR = HEIGHT - BOTTOM
+NAMES = 92
+"""Pixels kept free at the right for the names of lines."""
+
+
+def accuracy_against_size(result: DemoResult) -> Html | None:
+    """Draw every variant, with the baselines as lines; the trivial one only if it is near."""
+    points = [(look, look.variant.accuracy) for look in looks(result) if look.variant.accuracy]
+    if not points:
+        return None
+    chart = Chart("Accuracy against size", "One point a variant; baselines are dashed lines.")
+    values = [accuracy.value for _, accuracy in points]
+    near = _near_baselines(result, values)
+    x = logarithmic(
+        (look.variant.file_kib for look, _ in points), LEFT, WIDTH - NAMES - 26, pad=1.3
+    )
+    y = linear([*values, *near.values()], FLOOR, TOP, pad=0.15)
+    chart.y_axis(y, metric_of(result))
+    chart.x_axis(x, "size of the ONNX file, KiB")
+    for name, value in near.items():
+        chart.add(line(LEFT, y(value), WIDTH - RIGHT, y(value), "baseline"))
+        chart.add(text(LEFT + 4, y(value) - 5, f"{name} {value:.1f}", "note"))
+    for look, accuracy in points:
+        tip = f"{look.name}: {accuracy.value:.2f}, {short(look.variant.file_kib)} KiB"
+        at = x(look.variant.file_kib), y(accuracy.value)
+        chart.add(dot(*at, look.class_, tip))
+    chart.names(
+        [
+            (*place, name, class_)
+            for place, name, class_ in _together(
+                [((x(k.variant.file_kib), y(a.value)), k.name, k.class_) for k, a in points]
+            )
+        ]
+    )
+    return chart.svg()
+
+
+Label = tuple[tuple[float, float], str, str]
+
+
+def _together(labels: list[Label]) -> list[Label]:
+    """Give points that lie on each other one label, to the right of both."""
+    merged: list[Label] = []
+    for (x, y), name, class_ in labels:
+        near = next(
+            (i for i, ((u, v), _, c) in enumerate(merged)
+             if abs(x + 9 - u) < 24 and abs(y - v) < 12 and c == class_),
+            None,
+        )  # fmt: skip
+        if near is None:
+            merged.append(((x + 9, y), name, class_))
+        else:
+            (u, v), first, _ = merged[near]
+            merged[near] = ((max(u, x + 9), v), f"{first}, {name.rpartition(' ')[2]}", class_)
+    return merged
+
+
+def _near_baselines(result: DemoResult, values: list[float]) -> dict[str, float]:
+    """Return the baselines that can be drawn without pressing the models into a corner."""
+    low, high = min(values), max(values)
+    reach = max(8 * (high - low), 0.12 * abs(high))
+    return {
+        name: score.value
+        for name, score in result.task.baselines.items()
+        if low - reach <= score.value <= high + reach
+    }
+
+
+def latency_distribution(result: DemoResult) -> Html | None:
+    """Draw the share of steps that were faster than x, of the shipped variants."""
+    curves = [
+        (look, when, latency)
+        for look in shipped(result)
+        for when, latency in (
+            ("hot", look.variant.hot),
+            ("paced", look.variant.paced.step if look.variant.paced else None),
+        )
+        if latency is not None
+    ]
+    if not curves:
+        return None
+    chart = Chart(
+        "Distribution of step latency",
+        "Share of steps that took at most so long; hot loop and paced, of the preferred variants.",
+    )
+    right = WIDTH - RIGHT
+    times = [value for _, _, item in curves for value in item.grid_us]
+    x = logarithmic([min(times) / 2, *times], LEFT, right, pad=1.4)  # room for a name at the left
+    y = linear([0, 100], FLOOR, TOP, pad=0)
+    chart.y_axis(y, "steps answered, %", [0, 25, 50, 75, 100])
+    chart.x_axis(x, "step latency, µs", x.ticks(4))
+    for look, when, item in curves:
+        points = [
+            (x(value), y(100 * level))
+            for value, level in zip(item.grid_us, grid_levels(), strict=True)
+        ]
+        tip = f"{look.name}, {when}: p50 {micro(item.p50_us)}, p99 {micro(item.p99_us)}"
+        chart.add(path(points, f"{look.class_} {when}", tip))
+        chart.add(*_beside(look, when, item, (x, y), left=_is_fastest(item, when, curves)))
+    return chart.svg()
+
+
+def _is_fastest(item: Latency, when: str, curves: list[tuple[Look, str, Latency]]) -> bool:
+    return item.p50_us == min(other.p50_us for _, kind, other in curves if kind == when)
+
+
+def _beside(
+    look: Look, when: str, item: Latency, scales: tuple[Scale, Scale], *, left: bool
+) -> list[Html]:
+    """Write a curve's name at its side: the faster one's left of it, the slower one's right."""
+    x, y = scales
+    level = 0.62 if left else 0.38
+    at = x(item.grid_us[int(len(item.grid_us) * level)]) + (-7 if left else 7)
+    height, anchor = y(100 * level), "end" if left else None
+    if left and at < LEFT + 76:  # no room: the name would lie on the axis
+        at, anchor = at + 14, None
+    return [
+        text(at, height, look.name, f"name {look.class_}", anchor),
+        text(at, height + 13, f"{when} {micro(item.p50_us)}", f"note {look.class_}", anchor),
+    ]
+
+
+def latency_by_position(result: DemoResult) -> Html | None:
+    """Draw what one more answer costs after so many frames."""
+    if not result.positions:
+        return None
+    chart = Chart(
+        "Latency against position",
+        "Median time of one answer against the frames seen so far, for step graphs and for a "
+        "Transformer that computes all of them again.",
+    )
+    curves = result.positions
+    x = logarithmic((p for c in curves for p in c.positions), LEFT, WIDTH - NAMES, pad=1.0)
+    y = logarithmic((v for c in curves for v in c.median_us), FLOOR, TOP, pad=1.3)
+    chart.y_axis(y, "one answer, µs", right=WIDTH - NAMES)
+    chart.x_axis(x, "frames seen so far", curves[0].positions)
+    names = []
+    for curve in curves:
+        class_ = "c0" if curve.name.startswith("lstm") else "c1"
+        class_ += " dashed" if "recompute" in curve.name else ""
+        points = [(x(p), y(v)) for p, v in zip(curve.positions, curve.median_us, strict=True)]
+        chart.add(path(points, class_))
+        for place, (point, value) in enumerate(zip(points, curve.median_us, strict=True)):
+            tip = f"{curve.name}: {micro(value)} after {curve.positions[place]} frames"
+            chart.add(dot(*point, class_, tip, radius=3.0))
+        names.append((points[-1][0] + 8, points[-1][1], curve.name, class_))
+    chart.names(names)
+    return chart.svg()
+
+
+def drift(result: DemoResult) -> Html | None:
+    """Draw the error of every variant along a long stream."""
+    curves = [
+        (look, look.variant.parity) for look in looks(result) if look.variant.parity is not None
+    ]
+    curves = [(look, parity) for look, parity in curves if parity.drift]
+    if not curves:
+        return None
+    chart = Chart(
+        "Drift", "RMS error against PyTorch on the whole sequence, along one uninterrupted stream."
+    )
+    steps = max(parity.steps for _, parity in curves)
+    x = linear([0, steps], LEFT, WIDTH - NAMES - 40, pad=0)
+    y = logarithmic((v for _, parity in curves for v in parity.drift), FLOOR, TOP, pad=2.5)
+    chart.y_axis(y, "RMS error / RMS of the outputs", written=_power, right=WIDTH - NAMES - 40)
+    chart.x_axis(x, "frames since the reset", x.ticks(4), written=lambda value: f"{value:,.0f}")
+    names = []
+    for look, parity in curves:
+        width = parity.steps / len(parity.drift)
+        points = [(x((i + 0.5) * width), y(v)) for i, v in enumerate(parity.drift)]
+        tip = f"{look.name}: {scientific(parity.drift[-1])} at the end"
+        chart.add(path(points, look.class_, tip))
+        names.append((x(steps) + 6, points[-1][1], look.name, look.class_))
+    chart.names(names)
+    return chart.svg()
+
+
+def _power(value: float) -> str:
+    return scientific(value).removeprefix("1.0·")
+
+
+def confusion(look: Look, labels: tuple[str, ...]) -> Html | None:
+    """Draw what was decided (columns) for what was true (rows)."""
+    table = look.variant.confusion
+    if not table:
+        return None
+    label, top = 138.0, 40.0
+    cell = min((WIDTH - label) / len(table), 42.0)
+    height = min(cell, 30.0)
+    chart = Chart(
+        f"Confusion matrix, {look.name}",
+        "Rows: the true class. Columns: the class decided. Windows of the test people.",
+        height=round(top + height * len(table) + 22),
+    )
+    chart.add(text(0, 12, f"{look.name}: true class (row), decided (column)", "label"))
+    for row, counts in enumerate(table):
+        y, total = top + row * height, max(sum(counts), 1)
+        chart.add(text(label - 8, y + height / 2 + 4, f"{labels[row]}  {row + 1}", "tick", "end"))
+        chart.add(text(label + (row + 0.5) * cell, top - 8, str(row + 1), "tick", "middle"))
+        for column, count in enumerate(counts):
+            tip = f"{labels[row]}, taken for {labels[column]}: {count} of {total}"
+            chart.add(
+                _cell(label + column * cell, y, (cell, height), count, total, look.class_, tip)
+            )
+    return chart.svg()
+
+
+def _cell(
+    x: float, y: float, size: tuple[float, float], count: int, total: int, class_: str, tip: str
+) -> Html:
+    """Return one shaded cell; an empty one stays empty."""
+    width, height = size
+    square = tag(
+        "rect", x=x + 1, y=y + 1, width=width - 2, height=height - 2,
+        class_=f"cell {class_}", fill_opacity=0.05 + 0.5 * count / total,
+    )  # fmt: skip
+    number = text(x + width / 2, y + height / 2 + 4, str(count) if count else "", "count", "middle")
+    return tag("g", tag("title", tip), square, number)
