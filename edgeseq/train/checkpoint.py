@@ -43,10 +43,10 @@ class Checkpoint:
     """What `load_task` takes."""
     settings: FitSettings
     scores: dict[str, Score]
-    """Of the kept weights, by split: `validation`, `test`."""
+    """`validation`: of the best look, before its people joined the training; `test`: at the end."""
     history: tuple[Look, ...] = ()
     best_step: int = 0
-    """The look whose weights were kept."""
+    """The look whose weights the refit went on from."""
     seconds: float = 0.0
     """Time spent training, looks included."""
     versions: dict[str, str] = field(default_factory=dict)

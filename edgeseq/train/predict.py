@@ -11,10 +11,9 @@ def predictor(model: SequenceModel, *, batch: int = 256) -> Predict:
 
     The model is put into evaluation mode for each call and then back into the mode it was in.
     """
-    device = model.input_mean.device
 
     def predict(frames: Array) -> Array:
-        training = model.training
+        training, device = model.training, model.input_mean.device
         model.eval()
         try:
             with torch.inference_mode():

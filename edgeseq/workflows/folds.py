@@ -30,9 +30,9 @@ class FoldRun:
     best_step: int
     seconds: float
     validation: Score
-    """Of the kept weights, which were chosen by it: optimistic."""
+    """Of the best look, so chosen by itself: optimistic."""
     last_validation: float
-    """Of the last weights, which nothing was chosen by."""
+    """Of the last look, which nothing was chosen by."""
     test: Score
 
 

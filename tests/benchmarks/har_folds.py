@@ -119,7 +119,7 @@ more seeds only sharpen the statement about these ten.
 def ablation(runs_dir: Path, workers: int) -> tuple[str, dict[str, Any], str]:
     """With and without augmentation on the validation people, who chose nothing here."""
     arms = {}
-    for name, changes in {"augmented": {}, "plain": {"augment": False}}.items():
+    for name, changes in {"augmented": {}, "plain": {"augment": False, "refit": 0.0}}.items():
         directory = runs_dir if name == "augmented" else runs_dir / "plain"
         arms[name] = run_folds(
             TASK, FAMILIES, PARAMETERS, (0,), directory, changes=changes, workers=workers,

@@ -221,6 +221,18 @@ def test_patience_counts_only_when_the_schedule_has_settled(tmp_path):
     assert checkpoint.best_step == 16
 
 
+def test_a_resumed_run_remembers_the_best_weights_and_how_long_it_waited(tmp_path):
+    settings, scores = dataclasses.replace(LOOKING, patience=3), [0] * 15 + [40, 30, 20, 30, 20]
+    whole = fit(Scripted(scores), SPECS["lstm"], settings, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(Scripted(scores), SPECS["lstm"], settings, tmp_path / "cut", progress=stop_at(18))
+    rest = Scripted(scores[18:])
+    resumed = fit(rest, SPECS["lstm"], settings, tmp_path / "cut", resume=True)
+    assert (len(resumed.history), resumed.best_step) == (19, 16)
+    assert resumed.history == whole.history
+    assert bits(resumed) == bits(whole)
+
+
 def test_where_less_is_better_the_smallest_look_is_kept(tmp_path):
     class Errors(Scripted):
         def score(self, predict, recordings):
