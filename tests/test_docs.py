@@ -3,6 +3,7 @@
 python tests/test_docs.py     # make docs: refresh the generated blocks
 """
 
+import dataclasses
 import json
 import re
 import tomllib
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from edgeseq.cli import main
+from edgeseq.report.demo import load_demo
 from edgeseq.report.reference import BLOCKS, refresh
+from edgeseq.report.text import demo_rows
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "export" / "README.md", ROOT / "devices" / "README.md")
@@ -61,7 +64,23 @@ def baseline_table() -> str:
     return "\n".join(lines)
 
 
-README_BLOCKS = {**BLOCKS, "commands": commands, "baseline table": baseline_table}
+def demo_table() -> str:
+    """What `edgeseq demo` last measured."""
+    result = load_demo(RESULTS / "demo.json")
+    heads, rows = demo_rows(result)
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    note = f"`*` preferred. {result.commands[0]}, {result.created[:10]}, on "
+    lines += ["", note + machine_line(dataclasses.asdict(result.machine), {}) + "."]
+    return "\n".join(lines)
+
+
+README_BLOCKS = {
+    **BLOCKS,
+    "commands": commands,
+    "baseline table": baseline_table,
+    "demo table": demo_table,
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)

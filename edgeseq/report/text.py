@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -11,12 +12,15 @@ from edgeseq.bench.machine import Machine
 from edgeseq.bench.results import BenchResult, VariantResult
 from edgeseq.bundle import Accuracy, Bundle, Variant
 from edgeseq.devices import DeviceProfile
+from edgeseq.report.demo import REPORT, DemoResult
+from edgeseq.report.html.look import family_name, looks
+from edgeseq.report.html.sections import headline
+from edgeseq.report.html.table import columns
+from edgeseq.report.numbers import NOT_MEASURED
 from edgeseq.tasks.base import Score, Task
 
 if TYPE_CHECKING:
     from edgeseq.workflows.train import TrainReport
-
-NOT_MEASURED = "not measured"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
@@ -194,6 +198,39 @@ def _budget(result: BenchResult) -> Table:
         for item in result.budget
     ]
     return table((f"{result.device}", "variant", "promise", "limit", "why"), rows)
+
+
+def demo_rows(result: DemoResult) -> tuple[list[str], list[list[str]]]:
+    """Return heads and rows of a demo's table, the same figures as in its HTML report."""
+    shown = columns(result)
+    heads = ["model, variant", *(f"{column.group} {column.head}".strip() for column in shown)]
+    rows = [
+        [
+            f"{family_name(look.model.family)} {look.variant.name}"
+            + (" *" if look.variant.name == look.model.preferred else ""),
+            *(column.cell(look.variant) or NOT_MEASURED for column in shown),
+        ]
+        for look in looks(result)
+    ]
+    blank = [""] * (len(shown) - 1)
+    rows += [
+        [name, f"{accuracy.value:.1f}", *blank] for name, accuracy in result.task.baselines.items()
+    ]
+    return heads, rows
+
+
+def demo_summary(result: DemoResult, out: Path) -> RenderableType:
+    """Show a demo's answer and table, and where the report is."""
+    heads, rows = demo_rows(result)
+    verdicts = "\n".join(
+        f"Claim {claim.claim}: {claim.word}. {claim.sentence}" for claim in result.claims
+    )
+    return Group(
+        f"{headline(result)}.\n",
+        table([heads[0], *(f"{head}>" for head in heads[1:])], rows),
+        f"\n* preferred by the bundle.\n\n{verdicts}\n\n"
+        f"Measured on {machine_line(result.machine)}.\nOpen {out / REPORT}",
+    )
 
 
 def devices_table(profiles: Sequence[DeviceProfile]) -> RenderableType:
