@@ -1,22 +1,14 @@
-"""Bundles to break: fp32, int8, fixed sizes, no state; and one way to rewrite a file of them."""
+"""Bundles to break: fp32, int8, fixed sizes, no state."""
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
-import onnx
 import pytest
 
 from edgeseq.bench.latency import HotSettings
-from edgeseq.bundle import Bundle, load_bundle, write_manifest
-from edgeseq.contract import Contract
-from edgeseq.files import sha256
-from edgeseq.graph.build import write_contract
+from edgeseq.bundle import Bundle, load_bundle
 from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.quantize import quantize_bundle
-
-FAMILIES = ("lstm", "transformer")
 
 
 @pytest.fixture(scope="session")
@@ -54,27 +46,3 @@ def copy_of(tmp_path) -> Callable[[Bundle], Bundle]:
         return load_bundle(tmp_path / "copy")
 
     return copy
-
-
-def rewrite(
-    bundle: Bundle,
-    change: Callable[[onnx.ModelProto], object],
-    *,
-    variant: str = "fp32",
-    contract: Callable[[Contract], Contract] = lambda contract: contract,
-    manifest: bool = True,
-) -> Bundle:
-    """Change a variant's graph and contract as a wrong exporter would: with a right hash."""
-    old = bundle.variant(variant)
-    path = bundle.file(variant)
-    model = onnx.load(path)
-    change(model)
-    new = contract(old.contract)
-    write_contract(model, new)
-    onnx.save(model, path)
-    changed = replace(old, sha256=sha256(path), contract=new if manifest else old.contract)
-    write_manifest(
-        Path(bundle.path),
-        replace(bundle.manifest, variants={**bundle.manifest.variants, variant: changed}),
-    )
-    return load_bundle(bundle.path)
