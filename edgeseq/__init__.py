@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import `StreamSession` when it is first asked for: it needs NumPy, the CLI's help does not."""
+    """Import `StreamSession` when it is first asked for: it needs NumPy, `--help` does not."""
     if name == "StreamSession":
         from edgeseq.runtime import StreamSession
 

@@ -159,7 +159,7 @@ class StreamSession:
         if contract.form == "sequence":
             longest = total
         else:
-            longest = min(contract.chunk_max or LONGEST_CALL, LONGEST_CALL)
+            longest = max(contract.chunk_min, min(contract.chunk_max or total, LONGEST_CALL))
         cuts = [longest] * (total // longest) + [total % longest] * bool(total % longest)
         if cuts[-1] < contract.chunk_min or cuts[0] > (contract.chunk_max or total):
             raise StreamError(

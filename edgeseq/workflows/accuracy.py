@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from functools import cache, partial
 
 from edgeseq.bundle import Accuracy
+from edgeseq.contract import Contract
 from edgeseq.runtime import StreamModel, predict
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Recording, Score, Task
+
+
+def scorable(contract: Contract, task: Task) -> bool:
+    """Say whether a graph can be fed the task's windows: without state, one must fit one call."""
+    if contract.form == "step" or contract.chunk_max is None:
+        return True
+    return task.window is not None and task.window <= contract.chunk_max
 
 
 def judge(model: StreamModel, task: Task, recordings: Sequence[Recording]) -> Score:

@@ -12,7 +12,7 @@ from edgeseq.errors import ConfigError, DataError, UsageError
 from edgeseq.runtime import StreamModel, StreamSession, predict
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Array, Recording, Task, stream
-from edgeseq.workflows.accuracy import as_accuracy
+from edgeseq.workflows.accuracy import as_accuracy, scorable
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Evidence:
     """Why there is no task."""
 
     def accuracy(self, model: StreamModel) -> Accuracy | None:
-        """Score `model` on the test recordings, fed as an app feeds it; none without a task."""
-        if self.task is None:
+        """Score `model` on the test recordings, fed as an app feeds it; none where it cannot be."""
+        if self.task is None or not scorable(model.contract, self.task):
             return None
         return as_accuracy(self.task.score(partial(frame_by_frame, model), self.test))
 

@@ -1,17 +1,21 @@
 """A training run → a bundle: graphs, reference, and the parity gate every graph must pass."""
 
+import copy
 import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edgeseq import files
 from edgeseq.bundle import (
     REFERENCE,
+    Accuracy,
     Bundle,
     Manifest,
     Origin,
@@ -22,7 +26,7 @@ from edgeseq.bundle import (
     write_manifest,
 )
 from edgeseq.check.parity import compare, decision_rule
-from edgeseq.errors import PromiseError
+from edgeseq.errors import PromiseError, UsageError
 from edgeseq.export import Form, build_graph
 from edgeseq.models import TransformerSpec
 from edgeseq.recipes import load_recipe
@@ -30,10 +34,11 @@ from edgeseq.runtime import StreamModel, predict
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Array, stream
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
-from edgeseq.workflows.accuracy import as_accuracy, baselines, judge
+from edgeseq.workflows.accuracy import as_accuracy, baselines, judge, scorable
 from edgeseq.workflows.producer import producer
 
 REFERENCE_FRAMES = 1024
+"""Fewest frames of the reference; never fewer than two calls, so that a state is carried."""
 SEQUENCE_FRAMES = 100
 """Frames of one gate sequence, where a graph has no state."""
 
@@ -64,6 +69,7 @@ def export_run(
 
     Raises:
         PromiseError: a graph did not give what PyTorch gives; nothing was written.
+        UsageError: the recipe is not one for export.
     """
     export = _Export(load_checkpoint(run), settings or ExportSettings(), progress)
     with files.staged_directory(out) as folder:
@@ -79,9 +85,17 @@ class _Export:
     ) -> None:
         self.checkpoint, self.settings = checkpoint, settings
         self.model = checkpoint.model
+        # In double precision: PyTorch's own fp32 LSTM rounds more than ONNX Runtime's, so that
+        # the gate would measure the wrong one.
+        self.exact = copy.deepcopy(checkpoint.model).double()
         self.task = load_task(checkpoint.task)
         self.test = self.task.split(checkpoint.fold).test
         self.recipe = load_recipe(settings.recipe)
+        if self.recipe.quantize is not None:
+            raise UsageError(
+                f'the recipe "{self.recipe.name}" quantizes a bundle that is there; export first, '
+                f"then: edgeseq quantize BUNDLE --recipe {settings.recipe}"
+            )
         self.say = progress or (lambda _: None)
 
     def write(self, folder: Path) -> Manifest:
@@ -118,7 +132,7 @@ class _Export:
             frames=frames,
             newest=newest,
             producer=producer(),
-            recipe=self.settings.recipe,
+            recipe=self.recipe.name,
         )
         file = folder / ("model.onnx" if name == "fp32" else f"model.{name}.onnx")
         files.write_bytes(file, graph.SerializeToString())
@@ -134,15 +148,20 @@ class _Export:
             contract=loaded.contract,
             tolerance=self.recipe.tolerance,
             parity=parity,
-            accuracy=as_accuracy(judge(loaded, self.task, self.test)),
+            accuracy=self._accuracy(loaded),
         )
+
+    def _accuracy(self, loaded: StreamModel) -> Accuracy | None:
+        if not scorable(loaded.contract, self.task):
+            return None
+        return as_accuracy(judge(loaded, self.task, self.test))
 
     def _gate(self, loaded: StreamModel, name: str) -> Parity:
         """Stream real frames through ONNX Runtime; raise unless it says what PyTorch says."""
         self.say(f"{name}: {self.recipe.gate_steps:,} frames against PyTorch")
         frames = self._gate_frames(loaded)  # (N, T, F)
         with torch.inference_mode():
-            whole = self.model(torch.from_numpy(frames)).numpy()
+            whole = self.exact(torch.from_numpy(frames).double()).float().numpy()
         streamed = predict(loaded, frames)
         channels = whole.shape[-1]
         parity = compare(
@@ -160,7 +179,8 @@ class _Export:
 
     def _gate_frames(self, loaded: StreamModel) -> Array:
         """Return one long stream; for a graph without state, many sequences from reset."""
-        contract, steps = loaded.contract, self.recipe.gate_steps
+        contract = loaded.contract
+        steps = max(self.recipe.gate_steps, contract.chunk_min)
         frames = stream(self.test, steps)
         if contract.form == "sequence":
             length = self.settings.frames or min(SEQUENCE_FRAMES, steps)
@@ -170,12 +190,12 @@ class _Export:
     def _reference(self, folder: Path) -> Reference:
         """Write real frames, the whole-sequence outputs of PyTorch, and its final state."""
         self.say("reference")
-        frames = stream(self.test, REFERENCE_FRAMES)
+        frames = stream(self.test, max(REFERENCE_FRAMES, 2 * (self.settings.frames or 1)))
         with torch.inference_mode():
-            whole = torch.from_numpy(frames)[None]  # (1, T, F)
-            outputs, state = self.model(whole)[0].numpy(), self.model.final_state(whole)
+            whole = torch.from_numpy(frames)[None].double()  # (1, T, F)
+            outputs, state = self.exact(whole)[0].float().numpy(), self.exact.final_state(whole)
         arrays = {"frames": frames, "outputs": outputs}
-        arrays |= {f"state.{name}": tensor.numpy() for name, tensor in state.items()}
+        arrays |= {f"state.{name}": _single(tensor) for name, tensor in state.items()}
         memory = io.BytesIO()
         np.savez_compressed(memory, **arrays)
         files.write_bytes(folder / REFERENCE, memory.getvalue())
@@ -197,3 +217,9 @@ class _Export:
             parameters=checkpoint.parameters,
             baselines={name: as_accuracy(score) for name, score in beside.items()},
         )
+
+
+def _single(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a state as a graph holds it: reals in fp32, counters as they are."""
+    array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    return array
