@@ -5,8 +5,10 @@ schema, an unknown key, a missing file, a wrong hash, a path that leaves the bun
 """
 
 import dataclasses
+import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -199,11 +201,13 @@ class Bundle:
     @cached_property
     def reference(self) -> dict[str, NDArray[Any]]:
         """`frames` `(T, F)`, `outputs` `(T, C)` and each final state `state.NAME`, N = 1."""
+        file = self.path / self.manifest.reference.file
         try:
-            with np.load(self.path / self.manifest.reference.file) as arrays:
+            # Read first: np.load leaves a file open that is no archive.
+            with np.load(io.BytesIO(file.read_bytes())) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{self.path / self.manifest.reference.file}: {error}") from None
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise BundleError(f"{file} cannot be read ({error}). Export again") from None
 
 
 def load_bundle(path: Path | str) -> Bundle:
@@ -238,7 +242,7 @@ def _parse(table: Any, where: Path) -> Manifest:  # noqa: ANN401 - any JSON valu
     try:
         manifest = parse(table, Manifest, where=str(where))
     except ConfigError as error:
-        raise BundleError(str(error)) from None
+        raise BundleError(f"{where}: {'; '.join(error.mistakes)}. Export again") from None
     if manifest.preferred not in manifest.variants:
         raise BundleError(f'{where}: preferred "{manifest.preferred}" is not among its variants')
     return manifest

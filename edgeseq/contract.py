@@ -162,7 +162,10 @@ class Contract:
         try:
             return parse(table, cls, where=where)
         except ConfigError as error:
-            raise ModelError(str(error)) from None
+            mistakes = "; ".join(error.mistakes)
+            raise ModelError(
+                f"{where}: its contract is damaged: {mistakes}. Export again"
+            ) from None
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], *, where: str) -> "Contract":
@@ -176,4 +179,4 @@ class Contract:
             table = json.loads(metadata[METADATA_KEY])
         except ValueError as error:
             raise ModelError(f"{where}: its contract is not JSON: {error}") from None
-        return cls.from_json(table, where=where)
+        return cls.from_json(table if isinstance(table, dict) else {}, where=where)
