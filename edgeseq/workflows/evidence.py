@@ -14,6 +14,9 @@ from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Array, Recording, Task, stream
 from edgeseq.workflows.accuracy import as_accuracy, scorable
 
+SEQUENCE_FRAMES = 100
+"""Frames of one sequence, where a graph has no state and takes any number."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -34,7 +37,8 @@ class Evidence:
 
     def parity(self, reference: StreamModel, model: StreamModel) -> Parity:
         """Compare what `model` says of the stream with what `reference` says of it."""
-        expected, outputs = (frame_by_frame(m, self.frames[None])[0] for m in (reference, model))
+        frames = _cut(self.frames, model.contract)
+        expected, outputs = (np.concatenate(frame_by_frame(m, frames)) for m in (reference, model))
         return compare(expected, outputs, decision_rule(model.contract.output))
 
 
@@ -72,6 +76,14 @@ def gather(
             f"{list(wanted.channels)}; judge it on the task it was trained on"
         )
     return Evidence(stream(test, steps), judge, test)
+
+
+def _cut(frames: Array, contract: Contract) -> Array:
+    """Return `(1, T, F)`; for a graph without state, as many sequences `(N, T, F)` as there are."""
+    if contract.form == "step":
+        return frames[None]
+    length = contract.chunk_max or min(SEQUENCE_FRAMES, len(frames))
+    return frames[: len(frames) // length * length].reshape(-1, length, frames.shape[1])
 
 
 def is_stepped(contract: Contract) -> bool:

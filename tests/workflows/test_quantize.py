@@ -15,6 +15,7 @@ from edgeseq.runtime import StreamSession
 from edgeseq.tasks import load_task
 from edgeseq.workflows import quantize
 from edgeseq.workflows.evidence import frame_by_frame, gather, is_stepped
+from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.producer import producer
 from edgeseq.workflows.quantize import int8_name, quantize_bundle
 
@@ -234,3 +235,13 @@ def test_graphs_that_cannot_be_stepped_are_fed_as_they_take_it(quantized):
     assert not is_stepped(replace(contract, form="sequence"))
     assert not is_stepped(replace(contract, chunk_min=4, chunk_max=4))
     assert not is_stepped(replace(contract, streams=2))
+
+
+@pytest.mark.parametrize("frames", [None, 25])
+def test_graphs_without_state_are_compared_in_sequences(run_of, tmp_path, frames):
+    settings = ExportSettings(form="sequence", frames=frames)
+    export_run(run_of["lstm"], tmp_path / "bundle", settings)
+    int8 = quantize_bundle(tmp_path / "bundle", hot=QUICK).variant("int8")
+    assert int8.parity.steps == 10_000
+    assert 0 < int8.parity.relative_error < 0.2
+    assert int8.latency is None
