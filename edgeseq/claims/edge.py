@@ -81,7 +81,7 @@ def _fronts(evidence: Evidence) -> tuple[str, ...]:
     """Name the variants that no other beats; the order of near-equal accuracies is chance."""
     fronts = {name: pareto(evidence.points, cost) for name, (_, cost) in COSTS.items()}
     return tuple(
-        f"Not beaten in accuracy and {name} at once: "
+        f"Pareto front of accuracy against {name}: "
         + ", ".join(f"{point.family} {point.variant}" for point in front)
         for name, front in fronts.items()
         if front

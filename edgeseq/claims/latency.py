@@ -57,7 +57,7 @@ class Evidence:
 
     lstm: str
     transformer: str
-    """Names of the two variants, for the sentence."""
+    """Names of the two variants."""
     period_us: float
     """Time between two frames in the paced run."""
     hot: Ratio | None = None
@@ -205,7 +205,10 @@ def _sentence(evidence: Evidence, parts: tuple[Part, ...]) -> str:
     ]
     if times:
         longer = " and ".join(times)
-        pieces.append(f"a step of {evidence.transformer} takes {longer} as one of {evidence.lstm}")
+        pieces.append(
+            f"a step of the Transformer ({evidence.transformer}) takes {longer} as one of the LSTM "
+            f"({evidence.lstm})"
+        )
     if evidence.recompute is not None and evidence.recompute.growth >= GROWS:
         pieces.append("what is slow is computing the past again at every frame")
     text = "; ".join(pieces) or "too little was measured to say"

@@ -17,26 +17,31 @@ def short(value: float, digits: int = 3) -> str:
 
 def _leading(value: float, digits: int) -> int:
     """Return the decimals at which a number below 1 shows `digits` digits."""
-    exponent = int(f"{abs(value):e}".partition("e")[2])
-    return digits - 1 - exponent
+    return digits - 1 - int(f"{abs(value):e}".partition("e")[2])
 
 
 def micro(value: float) -> str:
     """Return microseconds in the unit that suits them.
 
-    >>> micro(17.04), micro(2500.0)
-    ('17.0 µs', '2.50 ms')
+    >>> micro(0.06), micro(17.04), micro(2500.0)
+    ('60.0 ns', '17.0 µs', '2.50 ms')
     """
+    if 0 < value < 1:
+        return f"{short(1000 * value)} ns"
     return f"{short(value)} µs" if value < 1000 else f"{short(value / 1000)} ms"
 
 
 def scientific(value: float) -> str:
-    """Return a small number by its power of ten: `3.1·10⁻⁷`."""
-    if value == 0:
-        return "0"
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa}·10{raised}"
+    """Return a number by its power of ten, `3.1·10⁻⁷`, unless it can be read as it is."""
+    if value == 0 or 0.01 <= abs(value) < 1000:
+        return short(value, 2)
+    return f"{f'{value:.1e}'.partition('e')[0]}·10{exponent(value)}"
+
+
+def exponent(value: float) -> str:
+    """Return the power of ten of a number, raised: `⁻⁷`."""
+    digits = str(int(f"{value:.1e}".partition("e")[2]))
+    return digits.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def percent(share: float, decimals: int = 2) -> str:

@@ -108,5 +108,5 @@ def test_the_front_holds_what_nothing_beats() -> None:
     unknown = replace(LSTM, variant="unknown", paced_us=None)
     assert pareto((best, unknown, beaten, cheap), cost) == (cheap, best)
     assert judge(evidence()).notes[0] == (
-        "Not beaten in accuracy and size at once: lstm fp32, transformer fp32"
+        "Pareto front of accuracy against size: lstm fp32, transformer fp32"
     )

@@ -25,8 +25,8 @@ def curve(name: str, first: float, last: float) -> PositionCurve:
 
 
 EVIDENCE = Evidence(
-    lstm="lstm int8",
-    transformer="transformer step",
+    lstm="int8",
+    transformer="step",
     period_us=20_000.0,
     hot=ratio(1.8, 1.7, 1.9),
     lstm_paced=steps(90, 110),
@@ -106,7 +106,7 @@ def test_recomputing_gets_slower(growth: float, expected: str) -> None:
 
 
 def test_nothing_measured_is_said_so() -> None:
-    verdict = judge(Evidence("lstm int8", "transformer step", 20_000.0))
+    verdict = judge(Evidence("int8", "step", 20_000.0))
     assert verdict.word == "not measured"
     assert {part.measured for part in verdict.parts} == {"not measured"}
     assert verdict.sentence == "Too little was measured to say."

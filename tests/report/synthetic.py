@@ -134,7 +134,7 @@ def demo() -> DemoResult:
     positions = curves()
     ratio = Ratio("transformer step", "lstm int8", 1.78, 1.75, 1.82, 0.95, 40)
     latency_evidence = latency.Evidence(
-        "lstm int8", "transformer step", 20_000.0, ratio, lstm.paced.step, transformer.paced.step,
+        "int8", "step", 20_000.0, ratio, lstm.paced.step, transformer.paced.step,
         positions[1], positions[2], transformer.parity, 1e-5,
     )  # fmt: skip
     pairs = [

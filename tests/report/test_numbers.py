@@ -21,7 +21,15 @@ def test_three_digits(value: float, written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "written"), [(3.14e-7, "3.1·10⁻⁷"), (0.054, "5.4·10⁻²"), (0, "0"), (2e12, "2.0·10¹²")]
+    ("value", "written"),
+    [
+        (3.14e-7, "3.1·10⁻⁷"),
+        (0.0054, "5.4·10⁻³"),
+        (0.054, "0.054"),
+        (1.0, "1.0"),
+        (0, "0"),
+        (2e12, "2.0·10¹²"),
+    ],
 )
 def test_powers(value: float, written: str) -> None:
     assert numbers.scientific(value) == written

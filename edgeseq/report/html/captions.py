@@ -1,11 +1,11 @@
 """What stands under a figure: what these very numbers show, never what they ought to show."""
 
 from edgeseq.report.demo import DemoResult
-from edgeseq.report.html.look import looks, metric_of, shipped
+from edgeseq.report.html.look import fastest, growth, looks, metric_of
 from edgeseq.report.numbers import NOT_MEASURED, percent, scientific
 
-RISING = 1.5
-"""An error that has grown this much from the first to the last tenth is called rising."""
+RISING = 2.0
+"""An error that is so many times larger in the second half of a stream is called rising."""
 
 
 def accuracy(result: DemoResult) -> str:
@@ -19,13 +19,13 @@ def distribution(result: DemoResult) -> str:
     """Say how much longer a paced step takes than a hot one."""
     factors = [
         f"{look.variant.paced.step.p50_us / look.variant.hot.p50_us:.1f} times ({look.name})"
-        for look in shipped(result)
+        for look in fastest(result)
         if look.variant.paced and look.variant.hot
     ]
     if not factors:
         return NOT_MEASURED
     return (
-        f"Preferred variants. At the sensor's rate a median step takes {' and '.join(factors)} as "
+        f"Fastest variants. At the sensor's rate a median step takes {' and '.join(factors)} as "
         "long as in a hot loop: between two frames the caches go cold."
     )
 
@@ -56,7 +56,7 @@ def drift(result: DemoResult) -> str:
         for look in looks(result)
         if look.variant.parity and look.variant.parity.drift
     ]
-    rising = [look.name for look, parity in streams if parity.drift[-1] > RISING * parity.drift[0]]
+    rising = [look.name for look, parity in streams if (growth(parity) or 0) > RISING]
     errors = f"Errors rise: {', '.join(rising)}." if rising else "Errors do not add up."
     changed = [
         f"{look.name} {percent(parity.changed_decisions)} (largest error "

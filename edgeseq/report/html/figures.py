@@ -15,10 +15,10 @@ from edgeseq.report.html.chart import (
     path,
     text,
 )
-from edgeseq.report.html.look import Look, looks, metric_of, shipped
+from edgeseq.report.html.look import Look, fastest, looks, metric_of
 from edgeseq.report.html.markup import Html, tag
 from edgeseq.report.html.scale import Scale, linear, logarithmic
-from edgeseq.report.numbers import micro, scientific, short
+from edgeseq.report.numbers import exponent, micro, scientific, short
 
 FLOOR = HEIGHT - BOTTOM
 NAMES = 92
@@ -92,7 +92,7 @@ def latency_distribution(result: DemoResult) -> Html | None:
     """Draw the share of steps that were faster than x, of the shipped variants."""
     curves = [
         (look, when, latency)
-        for look in shipped(result)
+        for look in fastest(result)
         for when, latency in (
             ("hot", look.variant.hot),
             ("paced", look.variant.paced.step if look.variant.paced else None),
@@ -103,7 +103,7 @@ def latency_distribution(result: DemoResult) -> Html | None:
         return None
     chart = Chart(
         "Distribution of step latency",
-        "Share of steps that took at most so long; hot loop and paced, of the preferred variants.",
+        "Share of steps that took at most so long, hot and paced, of the fastest variants.",
     )
     right = WIDTH - RIGHT
     times = [value for _, _, item in curves for value in item.grid_us]
@@ -158,7 +158,7 @@ def latency_by_position(result: DemoResult) -> Html | None:
     chart.x_axis(x, "frames seen so far", curves[0].positions)
     names = []
     for curve in curves:
-        class_ = "c0" if curve.name.startswith("lstm") else "c1"
+        class_ = "c0" if curve.name.lower().startswith("lstm") else "c1"
         class_ += " dashed" if "recompute" in curve.name else ""
         points = [(x(p), y(v)) for p, v in zip(curve.positions, curve.median_us, strict=True)]
         chart.add(path(points, class_))
@@ -198,7 +198,7 @@ def drift(result: DemoResult) -> Html | None:
 
 
 def _power(value: float) -> str:
-    return scientific(value).removeprefix("1.0·")
+    return f"10{exponent(value)}"
 
 
 def confusion(look: Look, labels: tuple[str, ...]) -> Html | None:

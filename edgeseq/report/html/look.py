@@ -1,9 +1,10 @@
 """What a model and a variant are called and how they look: the same in every table and figure."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeseq.bundle import Accuracy
+from edgeseq.bundle import Accuracy, Parity
 from edgeseq.report.demo import DemoResult, ModelReport, VariantReport
 from edgeseq.report.numbers import short
 
@@ -54,6 +55,24 @@ def class_of(number: int, variant: VariantReport) -> str:
 def shipped(result: DemoResult) -> list[Look]:
     """Return each model's preferred variant."""
     return [look for look in looks(result) if look.shipped]
+
+
+def fastest(result: DemoResult) -> list[Look]:
+    """Return each model's fastest variant."""
+    return [look for look in looks(result) if look.variant.name == look.model.fastest]
+
+
+def growth(parity: Parity) -> float | None:
+    """Return how much larger the RMS error is in the second half of the stream.
+
+    Halves, because parts of a stream differ in how hard they are to round.
+    """
+    middle = len(parity.drift) // 2
+    first, second = (
+        math.sqrt(sum(error**2 for error in half))
+        for half in (parity.drift[:middle], parity.drift[len(parity.drift) - middle :])
+    )
+    return second / first if first else None
 
 
 def scored(accuracy: Accuracy) -> str:

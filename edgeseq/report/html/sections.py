@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from edgeseq.claims import Part, Verdict
 from edgeseq.report.demo import DemoResult, ModelReport
-from edgeseq.report.html.look import Look, a_family, family_name, scored, shipped
+from edgeseq.report.html.look import Look, a_family, family_name, fastest, scored, shipped
 from edgeseq.report.html.markup import Child, Html, join, tag
 from edgeseq.report.numbers import NOT_MEASURED, duration, micro, short
 
@@ -24,9 +24,9 @@ def header(result: DemoResult) -> Html:
 
 
 def headline(result: DemoResult) -> str:
-    """Say how long the preferred variants take, and whether accuracy tells them apart."""
+    """Say how long the fastest variants take, and whether accuracy tells them apart."""
     timed = [
-        (look.variant.paced.step.p50_us, look) for look in shipped(result) if look.variant.paced
+        (look.variant.paced.step.p50_us, look) for look in fastest(result) if look.variant.paced
     ]
     timed.sort(key=lambda item: item[0])
     if not timed:
@@ -61,12 +61,15 @@ def _shipped_item(look: Look) -> Html:
         and variant.memory.attributable_rss_mib is not None
         and f"{short(variant.memory.attributable_rss_mib)} MiB on top of the runtime",
     ]
+    quick, faster = look.model.variant(look.model.fastest), ""
+    if quick.paced and quick.name != variant.name:
+        faster = f"; its fastest variant, {quick.name}: {micro(quick.paced.step.p50_us)} paced"
     return tag(
         "li",
         tag("span", class_=f"swatch {look.class_}"),
         tag("b", look.name),
         ": ",
-        ", ".join(str(fact) for fact in facts if fact),
+        ", ".join(str(fact) for fact in facts if fact) + faster,
     )
 
 
@@ -135,8 +138,9 @@ def _proof(model: ModelReport) -> Html:
     if not model.promises:
         return tag("li", f"{name}: {NOT_MEASURED}")
     listed = [tag("li", f"{p.variant}: {p.name}: {p.detail}") for p in broken]
-    said = f"{name}: {kept} of {len(model.promises)} promises kept"
-    return tag("li", said, tag("ul", listed) if listed else ".")
+    skipped = len(model.promises) - kept - len(broken)
+    said = f"{name}: {kept} promises kept, {len(broken) or 'none'} broken, {skipped} not checked"
+    return tag("li", said, tag("ul", listed) if listed else None)
 
 
 def methods(result: DemoResult) -> Html:
@@ -161,7 +165,8 @@ def methods(result: DemoResult) -> Html:
 def _model(model: ModelReport) -> str:
     return (
         f"{family_name(model.family)}: {model.description}, {model.parameters:,} parameters; "
-        f"{model.train_steps:,} steps kept, trained in {duration(model.train_seconds)} on one core."
+        f"trained in {duration(model.train_seconds)} on one core, weights of step "
+        f"{model.train_steps:,}."
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeseq.report.demo import DemoResult, VariantReport
-from edgeseq.report.html.look import Look, family_name, looks, metric_of
+from edgeseq.report.html.look import Look, family_name, growth, looks, metric_of
 from edgeseq.report.html.markup import Html, tag
 from edgeseq.report.numbers import NOT_MEASURED, percent, scientific, short
 
@@ -60,8 +60,8 @@ def _largest(variant: VariantReport) -> str | None:
 
 
 def _drift(variant: VariantReport) -> str | None:
-    drift = variant.parity.drift if variant.parity else ()
-    return f"{drift[-1] / drift[0]:.2f}" if drift and drift[0] else None
+    grown = growth(variant.parity) if variant.parity else None
+    return None if grown is None else f"{grown:.2f}"
 
 
 def _changed(variant: VariantReport) -> str | None:
@@ -74,7 +74,7 @@ def _frames(variant: VariantReport) -> str | None:
 
 PARITY: tuple[tuple[str, Cell, str], ...] = (
     ("largest error", _largest, "largest difference of an output over the RMS of the outputs"),
-    ("drift", _drift, "RMS error in the last tenth of the stream over that in the first"),
+    ("drift", _drift, "RMS error in the second half of the stream over that in the first"),
     ("changed decisions", _changed, "share of frames that are decided differently"),
     ("frames", _frames, "length of the uninterrupted stream"),
 )

@@ -1,0 +1,191 @@
+"""The demo's measurements: all variants of all bundles in one run, then in fresh processes."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseq.bench.latency import Array, Candidate, HotResult, HotSettings, measure_hot
+from edgeseq.bench.memory import ColdStart, Job, Memory, measure_fresh
+from edgeseq.bench.pace import Paced, PaceSettings, measure_paced
+from edgeseq.bundle import Bundle
+from edgeseq.claims.latency import PositionCurve
+from edgeseq.runtime import StreamSession
+from edgeseq.workflows.evidence import is_stepped
+
+POSITIONS = (1, 8, 16, 32, 64, 128, 256)
+"""Frames seen: from the first one to well beyond the attention window."""
+SETTLE = 20
+"""Steps before a timed stream: the candidate before used the caches."""
+
+Name = tuple[str, str]
+"""Family and variant."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    hot: HotSettings
+    pace: PaceSettings
+    fresh_processes: int = 5
+    fresh_steps: int = 1000
+    position_repeats: int = 40
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured, by family and variant."""
+
+    hot: HotResult
+    """Candidates are named `FAMILY VARIANT`."""
+    paced: dict[Name, Paced]
+    paced_harness: Paced
+    fresh: dict[Name, tuple[ColdStart, Memory]]
+    positions: tuple[PositionCurve, ...]
+
+
+def label(name: Name) -> str:
+    """Return how a variant is called among candidates."""
+    return " ".join(name)
+
+
+def measure(
+    bundles: Mapping[str, Bundle],
+    sequence: Bundle | None,
+    plan: Plan,
+    *,
+    progress: Callable[[str], None],
+) -> Measurements:
+    """Measure every variant that runs frame by frame; nothing else may be running."""
+    names = stepped(bundles)
+    frames = np.ascontiguousarray(next(iter(bundles.values())).reference["frames"], np.float32)
+    with ExitStack() as stack:
+        sessions = {
+            (family, name): stack.enter_context(StreamSession(bundles[family].path, variant=name))
+            for family, name in names
+        }
+        candidates = [Candidate(label(name), sessions[name].step) for name in names]
+        progress("bench: hot latency, all variants in turns")
+        hot = measure_hot(candidates, frames, plan.hot)
+        progress("bench: latency against position")
+        positions = _positions(sessions, sequence, frames, plan.position_repeats)
+        progress(f"bench: paced at {plan.pace.rate_hz:g} Hz")
+        paced, harness = measure_paced(candidates, frames, plan.pace)
+    progress("bench: memory and cold start in fresh processes")
+    fresh = _fresh(bundles, sessions, frames[0], plan)
+    return Measurements(
+        hot, {name: paced[label(name)] for name in names}, harness, fresh, positions
+    )
+
+
+def stepped(bundles: Mapping[str, Bundle]) -> list[Name]:
+    """Return all variants that can be stepped, the first bundle's fastest one first."""
+    names = [
+        (family, name)
+        for family, bundle in bundles.items()
+        for name, variant in bundle.manifest.variants.items()
+        if is_stepped(variant.contract)
+    ]
+    family, bundle = next(iter(bundles.items()))
+    first = family, fastest(bundle)
+    return sorted(names, key=lambda name: name != first)
+
+
+def fastest(bundle: Bundle) -> str:
+    """Return the variant that was fastest when the bundle was quantized; else the preferred one.
+
+    To choose by the numbers that are compared afterwards would favour whoever has more variants.
+    """
+    times = {
+        name: variant.latency.median_us
+        for name, variant in bundle.manifest.variants.items()
+        if variant.latency
+    }
+    return min(times, key=times.__getitem__, default=bundle.manifest.preferred)
+
+
+def _fresh(
+    bundles: Mapping[str, Bundle],
+    sessions: Mapping[Name, StreamSession],
+    frame: Array,
+    plan: Plan,
+) -> dict[Name, tuple[ColdStart, Memory]]:
+    if not plan.fresh_processes:
+        return {}
+    values = tuple(float(value) for value in frame)
+    jobs = {
+        label(name): Job(
+            bundles[name[0]].path.resolve(), name[1], session.model.provider,
+            session.model.settings, values, plan.fresh_steps,
+        )
+        for name, session in sessions.items()
+    }  # fmt: skip
+    found = measure_fresh(jobs, repeats=plan.fresh_processes)
+    return {name: found[label(name)] for name in sessions}
+
+
+def _positions(
+    sessions: Mapping[Name, StreamSession], sequence: Bundle | None, frames: Array, repeats: int
+) -> tuple[PositionCurve, ...]:
+    """Time one answer after so many frames, in turns: step graphs, then computing all again."""
+    timed: dict[str, Callable[[], list[float]]] = {}
+    for family, names in {"lstm": ("fp32",), "transformer": ("step", "fp32")}.items():
+        name = next((name for name in names if (family, name) in sessions), None)
+        if name is not None:
+            curve = "LSTM step" if family == "lstm" else "ring step"
+            timed[curve] = _stepping(sessions[family, name], frames)
+    if sequence is not None:
+        timed["recompute"] = _recomputing(StreamSession(sequence.path, variant="fp32"), frames)
+    rounds: dict[str, list[list[float]]] = {name: [] for name in timed}
+    for repeat in range(repeats + 1):
+        for name, once in timed.items():
+            times = once()
+            if repeat:  # the first round warms up
+                rounds[name].append(times)
+    return tuple(_curve(name, times) for name, times in rounds.items())
+
+
+def _curve(name: str, rounds: Sequence[Sequence[float]]) -> PositionCurve:
+    medians: NDArray[np.float64] = np.median(np.asarray(rounds), axis=0)
+    return PositionCurve(
+        name, POSITIONS, tuple(round(float(value), 3) for value in medians), len(rounds)
+    )
+
+
+def _stepping(session: StreamSession, frames: Array) -> Callable[[], list[float]]:
+    """Return a function that streams from a reset state and gives the µs at each position."""
+    rows = list(np.resize(frames, (max(POSITIONS), frames.shape[1])))
+
+    def once() -> list[float]:
+        for row in rows[:SETTLE]:
+            session.step(row)
+        session.reset()
+        times = []
+        for row in rows:
+            begin = time.perf_counter_ns()
+            session.step(row)
+            times.append((time.perf_counter_ns() - begin) / 1e3)
+        return [times[position - 1] for position in POSITIONS]
+
+    return once
+
+
+def _recomputing(session: StreamSession, frames: Array) -> Callable[[], list[float]]:
+    """Return a function that runs the whole past at each position; each length runs twice."""
+    rows = np.resize(frames, (max(POSITIONS), frames.shape[1]))
+
+    def once() -> list[float]:
+        times = []
+        for position in POSITIONS:
+            past = np.ascontiguousarray(rows[:position])
+            session.run(past)
+            begin = time.perf_counter_ns()
+            session.run(past)
+            times.append((time.perf_counter_ns() - begin) / 1e3)
+        return times
+
+    return once

@@ -1,0 +1,188 @@
+"""The demo: building in processes, measuring, judging, and all of it at toy size."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report.synthetic import models as report_models
+
+from edgeseq.bench.latency import HotSettings
+from edgeseq.bench.pace import PaceSettings
+from edgeseq.bundle import Bundle, load_bundle
+from edgeseq.errors import CheckpointError, EdgeseqError, UsageError
+from edgeseq.report.demo import load_demo
+from edgeseq.tasks import load_task
+from edgeseq.workflows.demo import run_demo
+from edgeseq.workflows.demo_build import Build, build_models, describe, is_current, read_run
+from edgeseq.workflows.demo_facts import check_promises, not_measured, score_variant
+from edgeseq.workflows.demo_judge import edge_evidence
+from edgeseq.workflows.demo_measure import POSITIONS, Plan, fastest, measure, stepped
+
+BRIEF = Plan(
+    HotSettings(rounds=3, block=10, warmup=5, settle=1),
+    PaceSettings(500.0, seconds=0.04, segments=2),
+    fresh_processes=0,
+    position_repeats=2,
+)
+
+
+def test_a_bundle_is_kept_while_its_run_is_the_same(
+    lstm_bundle: Bundle, run_of: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text((run_of["lstm"] / "run.json").read_text())
+    old = (lstm_bundle.path / "model.onnx").stat().st_mtime_ns - 1
+    os.utime(run / "run.json", ns=(old, old))
+    assert is_current(lstm_bundle.path, run)
+    os.utime(run / "run.json", ns=(old + 2, old + 2))
+    assert not is_current(lstm_bundle.path, run)
+    assert not is_current(tmp_path / "nowhere", run)
+
+
+def test_models_are_described(
+    lstm_bundle: Bundle, transformer_bundle: Bundle, run_of: dict[str, Path]
+) -> None:
+    assert describe(lstm_bundle, read_run(run_of["lstm"])) == "2 layers of 12 units"
+    assert describe(transformer_bundle, read_run(run_of["transformer"])) == (
+        "2 blocks, width 16, feed-forward 24, 2 heads, window 16 frames"
+    )
+
+
+def test_a_damaged_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"run\.json"):
+        read_run(tmp_path)
+
+
+def test_what_fails_in_a_process_is_raised_here(tmp_path: Path) -> None:
+    build = Build("lstm", str(tmp_path / "nowhere.toml"), 1000, 0, 0, tmp_path)
+    with pytest.raises(UsageError, match=r"no file .*nowhere\.toml"):
+        build_models([build])
+    with pytest.raises(UsageError, match="0 workers"):
+        build_models([build], workers=0)
+
+
+def test_the_fastest_variant_by_the_manifest_comes_first(
+    lstm_bundle: Bundle, transformer_bundle: Bundle
+) -> None:
+    from edgeseq.bundle import Latency
+
+    def timed(name: str, median: float):
+        latency = Latency(median, 30.0, "cpu", "1.32")
+        return replace(transformer_bundle.manifest.variants[name], latency=latency)
+
+    assert fastest(transformer_bundle) == transformer_bundle.manifest.preferred
+    variants = {"fp32": timed("fp32", 30.0), "step": timed("step", 20.0)}
+    bundle = replace(
+        transformer_bundle, manifest=replace(transformer_bundle.manifest, variants=variants)
+    )
+    assert fastest(bundle) == "step"
+    assert stepped({"transformer": bundle, "lstm": lstm_bundle}) == [
+        ("transformer", "step"), ("transformer", "fp32"), ("lstm", "fp32"),
+    ]  # fmt: skip
+
+
+def test_everything_is_measured_in_one_run(lstm_bundle: Bundle, transformer_bundle: Bundle) -> None:
+    said: list[str] = []
+    bundles = {"lstm": lstm_bundle, "transformer": transformer_bundle}
+    measured = measure(bundles, None, BRIEF, progress=said.append)
+    assert list(measured.hot.latencies) == ["lstm fp32", "transformer fp32", "transformer step"]
+    assert {latency.count for latency in measured.hot.latencies.values()} == {30}
+    assert [(r.reference, r.candidate) for r in measured.hot.ratios] == [
+        ("lstm fp32", "transformer fp32"), ("lstm fp32", "transformer step"),
+    ]  # fmt: skip
+    assert {paced.frames for paced in measured.paced.values()} == {20}
+    assert measured.fresh == {}
+    assert [curve.name for curve in measured.positions] == ["LSTM step", "ring step"]
+    for curve in measured.positions:
+        assert curve.positions == POSITIONS
+        assert curve.repeats == 2
+        assert min(curve.median_us) > 0
+    assert any("paced at 500 Hz" in text for text in said)
+
+
+def test_recordings_add_up_to_the_score(lstm_bundle: Bundle, walk: Path) -> None:
+    task = load_task(str(walk))
+    test = task.split(0).test
+    short = replace(test[0], frames=test[0].frames[:3], target=test[0].target[:3], name="short")
+    score, alone = score_variant(lstm_bundle, "fp32", task, (*test, short))
+    assert "short" not in {item.name for item in alone}
+    assert sum(item.count for item in alone) == score.count
+    mean = sum(item.count * item.value for item in alone) / score.count
+    assert mean == pytest.approx(score.value)
+    assert sum(map(sum, score.confusion)) == score.count
+    recorded = lstm_bundle.variant("fp32").accuracy
+    assert (score.count, round(score.value, 4)) == (recorded.count, recorded.value)
+
+
+def test_check_becomes_promises(lstm_bundle: Bundle) -> None:
+    promises = check_promises(lstm_bundle)
+    assert {promise.variant for promise in promises} == {"fp32"}
+    assert not [promise for promise in promises if promise.status == "broken"]
+    assert len({promise.name for promise in promises}) > 3
+
+
+def test_less_error_is_better() -> None:
+    def forecast(model, value: float):
+        variants = tuple(
+            replace(
+                variant,
+                accuracy=replace(
+                    variant.accuracy, metric="MAE mg/dL", value=value, higher_is_better=False
+                ),
+                recordings=tuple(
+                    replace(score, value=value + index)
+                    for index, score in enumerate(variant.recordings)
+                ),
+            )
+            for variant in model.variants
+        )
+        return replace(model, variants=variants)
+
+    lstm, transformer = report_models()
+    evidence = edge_evidence(forecast(lstm, 10.0), forecast(transformer, 12.0))
+    assert evidence.unit == "mg/dL"
+    assert evidence.margin == pytest.approx(0.2)
+    assert {difference.mean for difference in evidence.differences} == {2.0}  # better
+    assert evidence.points[0].accuracy == -10.0
+    percent = edge_evidence(lstm, transformer)
+    assert (percent.unit, percent.margin) == ("points", 2.0)
+
+
+def test_what_is_left_out_is_listed() -> None:
+    from edgeseq.bench.machine import this_machine
+
+    machine = replace(this_machine(), providers=("CPUExecutionProvider",))
+    assert not_measured(machine, 5)["CUDA"] == "this ONNX Runtime has no CUDA provider"
+    both = replace(machine, providers=("CUDAExecutionProvider", *machine.providers))
+    assert "--provider cuda" in not_measured(both, 5)["CUDA"]
+    assert "one of 5 folds" in not_measured(machine, 5)["Other people, seeds and sizes"]
+
+
+@pytest.mark.slow
+def test_the_whole_demo_and_again(walk: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    result = run_demo(
+        tmp_path, task=str(walk), params=4000, quick=True, workers=1, progress=said.append
+    )
+    assert load_demo(tmp_path / "results.json") == result
+    page = (tmp_path / "report.html").read_text()
+    assert all(claim.hypothesis in page for claim in result.claims)
+    assert [claim.claim for claim in result.claims] == ["latency", "edge"]
+    assert "not measured" not in {claim.word for claim in result.claims}
+    for family in ("lstm", "transformer"):
+        bundle = load_bundle(tmp_path / family / "bundle")
+        model = result.model(family)
+        assert {variant.name for variant in model.variants} == set(bundle.manifest.variants)
+        assert "int8" in bundle.manifest.variants
+        assert all(variant.memory for variant in model.variants)
+        assert model.parameters <= 4000
+    assert [curve.name for curve in result.positions] == ["LSTM step", "ring step", "recompute"]
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.onnx")}
+    again = run_demo(tmp_path, task=str(walk), params=4000, quick=True)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.onnx")} == made
+    assert again.models[0].variants[0].accuracy == result.models[0].variants[0].accuracy
+    with pytest.raises(EdgeseqError, match=r"run\.json"):
+        run_demo(tmp_path, task=str(walk), params=5000, quick=True)
