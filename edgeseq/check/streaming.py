@@ -24,7 +24,7 @@ def chunks(subject: Subject) -> Finding:
     if contract.form == "sequence":
         return not_checked("chunks", "a sequence graph takes the whole sequence")
     if contract.chunk_min == contract.chunk_max:
-        return not_checked("chunks", f"it takes exactly {contract.chunk_min} frames a call")
+        return not_checked("chunks", f"it takes {contract.chunk_min} a call, no more, no less")
     worst: tuple[float, str, Parity | None] = (-1.0, "", None)
     for title, cuts in _cuttings(subject):
         outputs, state = subject.chunked(cuts)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from check.rewrite import rewrite
 from rich.console import Console
 
 from edgeseq.bundle import write_manifest
@@ -42,7 +43,7 @@ def test_only_what_cannot_be_checked_is_left_out(int8_of):
     assert unchecked(check_bundle(int8_of["lstm"])) == {"census": "the variant is fp32"}
     report = check_bundle(int8_of["transformer"])
     assert unchecked(report, "int8") == {}
-    assert unchecked(report, "step-int8") == {"chunks": "it takes exactly 1 frames a call"}
+    assert unchecked(report, "step-int8") == {"chunks": "it takes 1 a call, no more, no less"}
 
 
 def test_a_sequence_graph_is_checked_for_what_it_promises(exported):
@@ -64,7 +65,7 @@ def test_a_sequence_graph_of_fixed_size_is_compared_with_the_start_of_the_refere
 def test_static_graphs_are_checked_as_far_as_they_go(exported):
     one = unchecked(check_bundle(exported("transformer", streams=1, frames=1)))
     assert one["streams"] == "it takes exactly 1 stream"
-    assert one["chunks"] == "it takes exactly 1 frames a call"
+    assert one["chunks"] == "it takes 1 a call, no more, no less"
     report = check_bundle(exported("lstm", streams=2, frames=5))
     assert report.ok
     assert statuses(report)["streams"] == statuses(report)["snapshot"] == "kept"
@@ -99,6 +100,16 @@ def test_a_file_for_a_newer_runtime_is_not_checked(lstm_bundle, copy_of):
         future = replace(bundle, manifest=replace(bundle.manifest, variants=changed))
         assert statuses(check_bundle(future))["loads"] == status
         assert statuses(check_bundle(future))["values"] == "not checked"
+
+
+def test_values_decide_nothing(lstm_bundle, copy_of):
+    def as_values(contract):
+        return replace(contract, output=replace(contract.output, kind="value"))
+
+    bundle = rewrite(copy_of(lstm_bundle), lambda _: None, contract=as_values)
+    report = check_bundle(bundle)
+    assert report.ok
+    assert unchecked(report)["decisions"] == "the outputs are values, not classes"
 
 
 def test_the_seed_draws_the_chunks(lstm_bundle):

@@ -9,6 +9,7 @@ from check.rewrite import rewrite
 from onnx import helper, numpy_helper
 
 from edgeseq.check import check_bundle
+from edgeseq.errors import StreamError
 from edgeseq.runtime import StreamSession
 
 
@@ -101,6 +102,14 @@ def add_of_mean(axis):
     return change
 
 
+def bake_reshape(model):
+    """What a tracing exporter leaves: right for the one stream that it saw."""
+    rename_output(model, "logits", "own")
+    shape = numpy_helper.from_array(np.array([1, -1, 3]), "baked")
+    model.graph.initializer.append(shape)
+    model.graph.node.append(helper.make_node("Reshape", ["own", "baked"], ["logits"]))
+
+
 def drop_output(model):
     rename_output(model, "next_h0", "next_hidden")
     for output in model.graph.output:
@@ -144,6 +153,7 @@ FAULTS = {
     "keys overwritten before they are read": ("transformer", overwrite_before_reading, "chunks"),
     "frames of a chunk see each other": ("lstm", add_of_mean(1), "chunks"),
     "streams see each other": ("lstm", add_of_mean(0), "streams"),
+    "a Reshape for one stream": ("lstm", bake_reshape, "shapes"),
     "the counter never wraps": ("transformer", grow_for_ever, "final state"),
     "an output has another name": ("lstm", drop_output, "names"),
     "the number of streams is baked": ("lstm", bake_streams, "shapes"),
@@ -251,3 +261,12 @@ def test_an_unsafe_in_place_state_breaks_bound_memory(transformer_bundle, monkey
     monkeypatch.setattr(StreamSession, "step", spoiled)
     report = check_bundle(transformer_bundle, ["fp32"])
     assert "bound memory" in {finding.promise for _, finding in report.broken}
+
+
+def test_a_graph_that_cannot_run_is_broken_not_a_crash(lstm_bundle, monkeypatch):
+    def fails(*_):
+        raise StreamError("ONNX Runtime failed: no")
+
+    monkeypatch.setattr(StreamSession, "step", fails)
+    broken = {f.promise: f.note for _, f in check_bundle(lstm_bundle).broken}
+    assert broken["values"] == "ONNX Runtime failed: no"
