@@ -92,4 +92,4 @@ def _spec(default: Spec, request: TrainRequest) -> Spec:
     try:
         return kind(**{**dataclasses.asdict(default), **sizes})
     except ConfigError as error:
-        raise UsageError(error.mistakes[0]) from None
+        raise UsageError("; ".join(error.mistakes)) from None

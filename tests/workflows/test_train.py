@@ -1,0 +1,108 @@
+"""What is typed becomes sizes and settings; the report has the baselines beside the score."""
+
+import json
+
+import pytest
+
+from edgeseq.errors import UsageError
+from edgeseq.models import LSTMSpec, TransformerSpec
+from edgeseq.workflows import train as module
+from edgeseq.workflows.train import TrainRequest, train
+
+
+@pytest.fixture(scope="module")
+def report(walk, tmp_path_factory):
+    request = TrainRequest(task=str(walk), sizes={"hidden": 5, "layers": 1}, steps=8, seed=3)
+    return train(request, tmp_path_factory.mktemp("train") / "run")
+
+
+def spec_of(walk, **request):
+    """Return what would be trained."""
+    seen = []
+
+    def fit(task, spec, settings, out, **_):
+        seen.append((spec, settings))
+        raise StopIteration
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "fit", fit)
+        with pytest.raises(StopIteration):
+            train(TrainRequest(task=str(walk), **request), walk.parent / "run")
+    return seen[0]
+
+
+@pytest.mark.parametrize("params", [3_000, 50_000])
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_params_are_filled_but_never_exceeded(family, params, walk):
+    spec, _ = spec_of(walk, model=family, params=params)
+    assert 0.9 * params < spec.parameters(inputs=4, outputs=3) <= params
+
+
+def test_explicit_sizes_override_params(walk):
+    assert spec_of(walk, sizes={"hidden": 9})[0] == LSTMSpec(hidden=9, layers=2)
+    spec, _ = spec_of(walk, model="transformer", sizes={"width": 24, "heads": 3, "window": 7})
+    assert spec == TransformerSpec(width=24, feed_forward=96, heads=3, window=7)
+    sizes = {"width": 24, "feed_forward": 10}
+    assert spec_of(walk, model="transformer", sizes=sizes)[0].feed_forward == 10
+
+
+def test_settings_are_passed_on(walk):
+    _, settings = spec_of(walk, seed=7, fold=1, steps=123)
+    assert (settings.seed, settings.fold, settings.steps) == (7, 1, 123)
+    assert spec_of(walk)[1].steps > 123, "the default of the task"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"sizes": {"window": 8}}, "--window is no size of a lstm; it has: --hidden, --layers"),
+        (
+            {"model": "transformer", "sizes": {"hidden": 8}},
+            "--hidden is no size of a transformer; it has: "
+            "--feed-forward, --heads, --layers, --width, --window",
+        ),
+        (
+            {"model": "transformer", "sizes": {"width": 12}},
+            "width: 12 is not a multiple of 2 x heads = 8",
+        ),
+        (
+            {"sizes": {"hidden": 0, "layers": -1}},
+            "hidden: 0 is not at least 1; layers: -1 is not at least 1",
+        ),
+        (
+            {"params": 10},
+            "an LSTM with 4 inputs and 3 outputs cannot have only 10 parameters; try --params 121",
+        ),
+    ],
+)
+def test_sizes_that_make_no_model(request_, message, walk, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        train(TrainRequest(task=str(walk), **request_), tmp_path / "run")
+    assert str(caught.value) == message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fold", [-1, 99])
+def test_folds_that_are_none(fold, walk, tmp_path):
+    with pytest.raises(UsageError, match=rf"has folds 0 to \d+, not {fold}$"):
+        train(TrainRequest(task=str(walk), fold=fold), tmp_path / "run")
+
+
+def test_report_as_json(report, walk):
+    table = json.loads(json.dumps(report.to_json()))
+    assert list(table) == [
+        "run", "task", "family", "spec", "parameters", "fold", "seed", "seconds", "scores",
+        "baselines",
+    ]  # fmt: skip
+    assert (table["task"], table["family"], table["seed"]) == (str(walk), "lstm", 3)
+    assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2}
+    assert table["parameters"] == LSTMSpec(5, 1).parameters(4, 3) == 238
+    assert set(table["scores"]) == {"validation", "test"}
+    assert set(table["baselines"]) == {"majority class", "random forest"}
+    counts = {table["scores"]["test"]["count"], *(b["count"] for b in table["baselines"].values())}
+    assert counts == {36}, "all are judged on the same windows"
+
+
+def test_run_is_on_disk(report):
+    assert {file.name for file in report.run.iterdir()} >= {"run.json", "weights.safetensors"}
+    assert json.loads((report.run / "run.json").read_text())["parameters"] == 238
