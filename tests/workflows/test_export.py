@@ -360,7 +360,7 @@ def test_a_recipe_of_the_users_own(run_of, tmp_path):
     recipe = tmp_path / "strict.toml"
     recipe.write_text(
         'name = "strict"\nsummary = "few steps"\ngate_steps = 300\n'
-        "[tolerance]\nrelative_error = 2e-5\n"
+        "[tolerance]\nrelative_error = 2e-5\nnoise = 2e-5\n"
     )
     settings = ExportSettings(recipe=str(recipe))
     variant = export_run(run_of["lstm"], tmp_path / "bundle", settings).variant()
@@ -404,6 +404,14 @@ def test_producer_without_git(monkeypatch):
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(subprocess, "run", absent)
+    assert producer.__wrapped__() == f"edgeseq {__version__}"
+
+
+def test_producer_inside_somebody_elses_repository(monkeypatch, tmp_path):
+    """Installed in another project's environment, that project's commit says nothing."""
+    import edgeseq
+
+    monkeypatch.setattr(edgeseq, "__file__", str(tmp_path / "edgeseq" / "__init__.py"))
     assert producer.__wrapped__() == f"edgeseq {__version__}"
 
 
