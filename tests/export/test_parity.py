@@ -1,6 +1,7 @@
 """Every graph says, however it is cut, what PyTorch says of the whole sequence."""
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from export.small import (
@@ -174,6 +175,42 @@ def test_an_old_ring_is_never_seen_again():
             state[key][...] = 1e6
     outputs, _ = loop.run(frames, [1, 4, 7], state)
     assert relative_error(outputs, whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "options", "chunk"),
+    [
+        ("lstm", {}, 1),
+        ("lstm-3-layers", {}, 9),
+        ("transformer", {"newest": True, "frames": 1}, 1),
+        ("transformer-window-1", {"newest": True, "frames": 1}, 1),
+    ],
+)
+def test_in_place_means_one_memory_for_both(name, options, chunk, streams):
+    model, loop = model_of(name), loop_of(name, **options)
+    contract = loop.contract
+    frames = frames_of(model, streams, 40 * chunk)
+    memory = {
+        state.input: [
+            ort.OrtValue.ortvalue_from_numpy(np.zeros(state.sized(streams), state.dtype))
+            for _ in range(1 if state.in_place else 2)
+        ]
+        for state in contract.states
+    }
+    assert any(len(values) == 1 for values in memory.values())
+    outputs = []
+    for turn, part in enumerate(np.split(frames, 40, axis=1)):
+        binding = loop.session.io_binding()
+        binding.bind_cpu_input("frames", part)
+        binding.bind_output("logits")
+        for state in contract.states:
+            values = memory[state.input]
+            binding.bind_ortvalue_input(state.input, values[turn % len(values)])
+            binding.bind_ortvalue_output(state.output, values[(turn + 1) % len(values)])
+        loop.session.run_with_iobinding(binding)
+        outputs.append(binding.get_outputs()[0].numpy())
+    assert relative_error(np.concatenate(outputs, axis=1), whole(model, frames)) <= LIMIT
 
 
 def test_wrong_gates_are_seen(monkeypatch):
