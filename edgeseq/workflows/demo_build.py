@@ -62,8 +62,8 @@ def build_models(
         while waiting or running:
             while waiting and len(running) < workers:
                 _start(waiting.pop(0), running)
-            for pipe in wait(list(running)):
-                assert isinstance(pipe, Connection)
+            ready = wait(list(running))
+            for pipe in [pipe for pipe in running if pipe in ready]:
                 family = running[pipe][1]
                 message = _receive(pipe, running)
                 shares[family] = message

@@ -210,3 +210,27 @@ def test_a_forecast_has_no_confusion_and_its_own_unit(result: DemoResult) -> Non
     page = render(replace(result, models=tuple(forecast(model) for model in result.models)))
     assert "MAE mg/dL 12.3" in page
     assert "Confusion" not in page
+
+
+def test_a_busy_machine_is_told(result: DemoResult) -> None:
+    assert "distrust the tails" not in render(result)
+    busy = replace(result, machine=replace(result.machine, load_1m=1.1))
+    assert "Something else was running: distrust the tails" in render(busy)
+
+
+def test_a_tail_does_not_press_the_curves_together(result: DemoResult) -> None:
+    def stalled(model):
+        hot = replace(model.shipped.hot, max_us=5e6, grid_us=(*model.shipped.hot.grid_us[:-1], 5e6))
+        variants = tuple(
+            replace(variant, hot=hot) if variant.name == model.preferred else variant
+            for variant in model.variants
+        )
+        return replace(model, variants=variants)
+
+    def picture(models) -> str:
+        return re.search(
+            r"<h3>Latency distribution</h3>(<svg.*?</svg>)",
+            render(replace(result, models=models)), re.DOTALL,
+        )[1]  # fmt: skip
+
+    assert picture(tuple(map(stalled, result.models))) == picture(result.models)

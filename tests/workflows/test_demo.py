@@ -1,8 +1,13 @@
 """The demo: building in processes, measuring, judging, and all of it at toy size."""
 
+import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from report.synthetic import models as report_models
@@ -14,7 +19,14 @@ from edgeseq.errors import CheckpointError, EdgeseqError, UsageError
 from edgeseq.report.demo import load_demo
 from edgeseq.tasks import load_task
 from edgeseq.workflows.demo import run_demo
-from edgeseq.workflows.demo_build import Build, build_models, describe, is_current, read_run
+from edgeseq.workflows.demo_build import (
+    Build,
+    _receive,
+    build_models,
+    describe,
+    is_current,
+    read_run,
+)
 from edgeseq.workflows.demo_facts import check_promises, not_measured, score_variant
 from edgeseq.workflows.demo_judge import edge_evidence
 from edgeseq.workflows.demo_measure import POSITIONS, Plan, fastest, measure, stepped
@@ -62,6 +74,42 @@ def test_what_fails_in_a_process_is_raised_here(tmp_path: Path) -> None:
         build_models([build])
     with pytest.raises(UsageError, match="0 workers"):
         build_models([build], workers=0)
+
+
+def test_a_process_that_dies_is_named_with_its_exit_code() -> None:
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    theirs.send(("progress", 0, "40 %"))
+    theirs.close()
+    killed = SimpleNamespace(exitcode=-9, join=lambda: None)
+    running = {ours: (killed, "lstm")}
+    assert _receive(ours, running) == "40 %"
+    with pytest.raises(EdgeseqError, match=r"trains the lstm ended with exit code -9"):
+        _receive(ours, running)
+    assert running == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+def test_interrupted_training_leaves_no_process_behind(walk: Path, tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path\n"
+        "from edgeseq.workflows.demo_build import Build, build_models\n"
+        "if __name__ == '__main__':\n"
+        f"    build = Build('lstm', {str(walk)!r}, 3000, 0, 0, Path({str(tmp_path)!r}))\n"
+        "    build_models([build], progress=lambda text: print(text, flush=True))\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "program.py")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does on ctrl-C
+    _, error = process.communicate(timeout=30)
+    assert line.startswith("train lstm 0 %")
+    assert "KeyboardInterrupt" in error
+    with pytest.raises(ProcessLookupError):  # the whole group is gone
+        os.killpg(process.pid, 0)
 
 
 def test_the_fastest_variant_by_the_manifest_comes_first(

@@ -106,8 +106,9 @@ def latency_distribution(result: DemoResult) -> Html | None:
         "Share of steps that took at most so long, hot and paced, of the fastest variants.",
     )
     right = WIDTH - RIGHT
-    times = [value for _, _, item in curves for value in item.grid_us]
-    x = logarithmic([min(times) / 2, *times], LEFT, right, pad=1.4)  # room for a name at the left
+    low, high = min(item.min_us for _, _, item in curves), max(item.p99_us for _, _, item in curves)
+    room = (high / low) ** (NAMES / (right - LEFT - NAMES))  # for a name left of the first curve
+    x = logarithmic([low / room, high], LEFT, right, pad=1.1)
     y = linear([0, 100], FLOOR, TOP, pad=0)
     chart.y_axis(y, "steps answered, %", [0, 25, 50, 75, 100])
     chart.x_axis(x, "step latency, µs", x.ticks(4))
@@ -115,6 +116,7 @@ def latency_distribution(result: DemoResult) -> Html | None:
         points = [
             (x(value), y(100 * level))
             for value, level in zip(item.grid_us, grid_levels(), strict=True)
+            if level <= 0.99  # what lies beyond is a matter of the machine's other work
         ]
         tip = f"{look.name}, {when}: p50 {micro(item.p50_us)}, p99 {micro(item.p99_us)}"
         chart.add(path(points, f"{look.class_} {when}", tip))
@@ -134,8 +136,6 @@ def _beside(
     level = 0.62 if left else 0.38
     at = x(item.grid_us[int(len(item.grid_us) * level)]) + (-7 if left else 7)
     height, anchor = y(100 * level), "end" if left else None
-    if left and at < LEFT + 76:  # no room: the name would lie on the axis
-        at, anchor = at + 14, None
     return [
         text(at, height, look.name, f"name {look.class_}", anchor),
         text(at, height + 13, f"{when} {micro(item.p50_us)}", f"note {look.class_}", anchor),

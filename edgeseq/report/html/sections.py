@@ -8,6 +8,9 @@ from edgeseq.report.html.look import Look, a_family, family_name, fastest, score
 from edgeseq.report.html.markup import Child, Html, join, tag
 from edgeseq.report.numbers import NOT_MEASURED, duration, micro, short
 
+BUSY = 0.5
+"""Load average a core from which on a machine is called busy."""
+
 
 def header(result: DemoResult) -> Html:
     """Return the answer first: one sentence, then what it rests on."""
@@ -236,9 +239,12 @@ def _machine(result: DemoResult) -> str:
         f"NumPy {machine.numpy}",
         machine.onnxruntime,
         f"edgeseq {result.edgeseq}",
-        machine.load_1m is not None and f"load {machine.load_1m:.2f} before measuring",
+        machine.load_1m is not None and f"load average {machine.load_1m:.2f} at the start",
     ]
-    return "; ".join(str(fact) for fact in facts if fact) + "."
+    text = "; ".join(str(fact) for fact in facts if fact) + "."
+    if machine.load_1m is not None and machine.load_1m > BUSY * machine.cores:
+        text += " Something else was running: distrust the tails of the latencies."
+    return text
 
 
 def _not_measured(result: DemoResult) -> Html:
