@@ -1,5 +1,6 @@
 """Promises about streaming: any chunking, many streams, reset, snapshot, and no end."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -169,6 +170,8 @@ def endless(subject: Subject) -> Finding:
     window = subject.window or NO_RING[-1]
     size = min(window, contract.chunk_max or window) // subject.unit * subject.unit or subject.unit
     calls = -(-ROUNDS * window // size)
+    if window % size:  # the count comes round only after many calls: each half must see them all
+        calls = max(calls, 2 * (3 * window // size + 2 * window // math.gcd(size, 2 * window)))
     highest = [max(int(state[name].max()) for name in counters)
                for state in _followed(subject, calls, size)]  # fmt: skip
     early, late = max(highest[: calls // 2]), max(highest[calls // 2 :])

@@ -72,6 +72,12 @@ def test_static_graphs_are_checked_as_far_as_they_go(exported):
     assert "final state" in unchecked(report)  # 1,024 is no multiple of 5
 
 
+@pytest.mark.parametrize("frames", [3, 7, 40, 100, 1200])
+def test_a_count_that_wraps_inside_calls_is_no_growth(frames, exported):
+    report = check_bundle(exported("transformer", streams=1, frames=frames))
+    assert report.ok, report.broken
+
+
 def test_without_onnx_the_recorded_census_is_verified(int8_of, monkeypatch):
     monkeypatch.setattr(int8, "available", lambda _: False)
     monkeypatch.setattr(int8, "take_census", None)
