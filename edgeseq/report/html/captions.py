@@ -2,7 +2,7 @@
 
 from edgeseq.report.demo import DemoResult
 from edgeseq.report.html.look import fastest, growth, looks, metric_of
-from edgeseq.report.numbers import NOT_MEASURED, percent, scientific
+from edgeseq.report.numbers import NOT_MEASURED, percent
 
 RISING = 2.0
 """An error that is so many times larger in the second half of a stream is called rising."""
@@ -58,10 +58,5 @@ def drift(result: DemoResult) -> str:
     ]
     rising = [look.name for look, parity in streams if (growth(parity) or 0) > RISING]
     errors = f"Errors rise: {', '.join(rising)}." if rising else "Errors do not add up."
-    changed = [
-        f"{look.name} {percent(parity.changed_decisions)} (largest error "
-        f"{scientific(parity.relative_error)})"
-        for look, parity in streams
-        if look.shipped
-    ]
+    changed = [f"{look.name} {percent(parity.changed_decisions)}" for look, parity in streams]
     return f"{errors} Decisions changed: {', '.join(changed) or NOT_MEASURED}."

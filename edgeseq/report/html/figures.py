@@ -106,9 +106,7 @@ def latency_distribution(result: DemoResult) -> Html | None:
         "Share of steps that took at most so long, hot and paced, of the fastest variants.",
     )
     right = WIDTH - RIGHT
-    low, high = min(item.min_us for _, _, item in curves), max(item.p99_us for _, _, item in curves)
-    room = (high / low) ** (NAMES / (right - LEFT - NAMES))  # for a name left of the first curve
-    x = logarithmic([low / room, high], LEFT, right, pad=1.1)
+    x = _with_room([item for _, _, item in curves], right)
     y = linear([0, 100], FLOOR, TOP, pad=0)
     chart.y_axis(y, "steps answered, %", [0, 25, 50, 75, 100])
     chart.x_axis(x, "step latency, µs", x.ticks(4))
@@ -122,6 +120,15 @@ def latency_distribution(result: DemoResult) -> Html | None:
         chart.add(path(points, f"{look.class_} {when}", tip))
         chart.add(*_beside(look, when, item, (x, y), left=_is_fastest(item, when, curves)))
     return chart.svg()
+
+
+def _with_room(curves: list[Latency], right: float) -> Scale:
+    """Return a scale on which a name fits left of the fastest curve and right of the slowest."""
+    low, slowest = min(item.min_us for item in curves), max(item.p50_us for item in curves)
+    high = max(item.p99_us for item in curves)
+    share = (NAMES + 14) / (right - LEFT - 2 * (NAMES + 14))
+    room = max(high / low, 2.0) ** share
+    return logarithmic([low / room, high, slowest * room], LEFT, right, pad=1.0)
 
 
 def _is_fastest(item: Latency, when: str, curves: list[tuple[Look, str, Latency]]) -> bool:

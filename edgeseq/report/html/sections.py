@@ -112,15 +112,15 @@ def _claim(verdict: Verdict) -> Html:
     )
 
 
-_HEADS = ("part", "found", "verdict", "rule, written before the run")
+_HEADS = ("part", "verdict", "found", "rule, written before the run")
 
 
 def _part(part: Part) -> Html:
     return tag(
         "tr",
         tag("th", part.statement, scope="row"),
-        tag("td", part.measured),
         tag("td", _word(part.word)),
+        tag("td", part.measured),
         tag("td", part.rule, class_="note"),
     )
 
