@@ -45,6 +45,11 @@ class Parity:
     drift: tuple[float, ...] = ()
     """RMS error over the reference RMS in ten equal stretches of the run."""
 
+    @property
+    def noise(self) -> float:
+        """RMS of the difference over the reference outputs' RMS."""
+        return float(10 ** (-self.sqnr_db / 20))
+
 
 @dataclass(frozen=True)
 class Accuracy:

@@ -113,6 +113,8 @@ class Tolerance:
 
     relative_error: float
     """Largest absolute difference of an output over the reference outputs' RMS."""
+    noise: float
+    """RMS of the difference over the reference outputs' RMS: 0.05 is an SQNR of 26 dB."""
     changed_decisions: float = 0.0
     """Largest share of frames whose decision differs, 0 to 1."""
 

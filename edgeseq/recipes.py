@@ -68,8 +68,11 @@ class Recipe:
         mistakes = []
         if self.gate_steps < 1:
             mistakes.append(f"gate_steps: {self.gate_steps} is not at least 1")
-        if not self.tolerance.relative_error > 0:
-            mistakes.append("tolerance.relative_error: must be above 0")
+        mistakes += [
+            f"tolerance.{name}: must be above 0"
+            for name in ("relative_error", "noise")
+            if not getattr(self.tolerance, name) > 0
+        ]
         if not 0 <= self.tolerance.changed_decisions <= 1:
             mistakes.append("tolerance.changed_decisions: is a share, 0 to 1")
         if mistakes:

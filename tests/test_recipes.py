@@ -13,6 +13,7 @@ name = "mine"
 summary = "for a test"
 [tolerance]
 relative_error = 0.1
+noise = 0.1
 [quantize]
 method = "dynamic"
 """
@@ -33,7 +34,7 @@ def test_lists_and_loads_every_shipped_recipe():
 
 def test_fp32_promises_rounding_only():
     recipe = load_recipe("streaming-fp32")
-    assert recipe.tolerance == Tolerance(relative_error=1e-5, changed_decisions=0.001)
+    assert recipe.tolerance == Tolerance(relative_error=1e-5, noise=2e-6, changed_decisions=0.001)
     assert recipe.quantize is None
 
 
@@ -95,7 +96,9 @@ def test_impossible_quantization_is_refused(tmp_path, line, mistake):
 
 
 def test_impossible_promises_are_refused_together(tmp_path):
-    text = GOOD.replace("= 0.1", "= 0\nchanged_decisions = 2")
+    text = GOOD.replace("noise = 0.1", "noise = 0.1\nchanged_decisions = 2").replace(
+        "relative_error = 0.1", "relative_error = 0"
+    )
     with pytest.raises(ConfigError) as caught:
         load_recipe(write(tmp_path, "gate_steps = 0\n" + text))
     assert len(caught.value.mistakes) == 3

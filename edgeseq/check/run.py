@@ -27,6 +27,7 @@ INTERFACE: dict[str, Promise] = {
 
 BEHAVIOUR: dict[str, Promise] = {
     "values": values.values,
+    "noise": values.noise,
     "decisions": values.decisions,
     "drift": values.drift,
     "final state": values.final_state,

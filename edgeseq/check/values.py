@@ -27,6 +27,17 @@ def values(subject: Subject) -> Finding:
     )
 
 
+def noise(subject: Subject) -> Finding:
+    """All outputs together are as near the reference as the recipe says."""
+    parity = subject.compare(subject.outputs, subject.stepped[0])
+    return kept_within(
+        "noise",
+        parity.noise,
+        subject.variant.tolerance.noise,
+        note=f"RMS error / RMS over the run, an SQNR of {parity.sqnr_db:.0f} dB",
+    )
+
+
 def decisions(subject: Subject) -> Finding:
     """The app would be told the same."""
     if subject.contract.output.kind != "logits":
@@ -48,7 +59,7 @@ def drift(subject: Subject) -> Finding:
     if len(parity.drift) < STRETCHES:
         return not_checked("drift", f"{parity.steps} frames are too few")
     first, last = max(parity.drift[: STRETCHES // 2]), parity.drift[-1]
-    floor = QUIET * subject.variant.tolerance.relative_error / GROWTH
+    floor = QUIET * subject.variant.tolerance.noise / GROWTH
     return kept_within(
         "drift",
         last / max(first, floor),

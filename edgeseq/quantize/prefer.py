@@ -104,6 +104,9 @@ def _tolerance(int8: Variant) -> Iterator[_Finding]:
     if parity.changed_decisions > limit.changed_decisions:
         text = f"{parity.changed_decisions:.2%} of frames, limit {limit.changed_decisions:.2%}"
         yield _Finding(False, f"changing decisions ({text})")
+    if parity.noise > limit.noise:
+        text = f"RMS error {parity.noise:.2g} of the outputs' RMS, limit {limit.noise:g}"
+        yield _Finding(False, f"too noisy ({text})")
     if parity.relative_error > limit.relative_error:
         text = f"{parity.relative_error:.2g} of the outputs' RMS, limit {limit.relative_error:g}"
         yield _Finding(False, f"out of tolerance ({text})")

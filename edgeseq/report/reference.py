@@ -34,13 +34,15 @@ def device_list() -> str:
 
 def recipe_list() -> str:
     """Return the table of the shipped recipes, as Markdown."""
-    lines = ["| recipe | what it makes | largest error / RMS | decisions changed, at most |"]
-    lines.append("|---|---|---|---|")
+    lines = [
+        "| recipe | what it makes | largest error / RMS | RMS error / RMS | decisions changed |",
+        "|---|---|---|---|---|",
+    ]
     for name in list_recipes():
         recipe = load_recipe(name)
         limit = recipe.tolerance
         lines.append(
-            f"| `{name}` | {recipe.summary} | {limit.relative_error:g} | "
+            f"| `{name}` | {recipe.summary} | {limit.relative_error:g} | {limit.noise:g} | "
             f"{limit.changed_decisions:.1%} |"
         )
     return "\n".join(lines)

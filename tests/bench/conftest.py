@@ -40,7 +40,7 @@ def make_bundle(path: Path) -> Bundle:
             opset=15,
             operators={"Identity": 2} | ({"DynamicQuantizeLSTM": 1} if name == "int8" else {}),
             contract=contract,
-            tolerance=Tolerance(1e-5),
+            tolerance=Tolerance(1e-5, 1e-5),
             session=SessionSettings(arena=name == "int8"),
             accuracy=Accuracy("window accuracy %", 90.0, True, 10),
         )

@@ -67,7 +67,7 @@ def test_weights_use_seven_bits_so_that_no_cpu_saturates(lstm_bundle, tmp_path):
 
 def test_full_range_is_there_for_those_who_ask(lstm_bundle, tmp_path):
     recipe = Recipe(
-        "full", "", Tolerance(0.1), quantize=Quantization("dynamic", reduce_range=False)
+        "full", "", Tolerance(0.1, 0.1), quantize=Quantization("dynamic", reduce_range=False)
     )
     quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", recipe)
     head = initializers(tmp_path / "int8.onnx")["head_quantized"]
@@ -144,7 +144,7 @@ def test_int8_in_name_only_is_refused_and_not_written(tmp_path):
 
 def test_a_lower_promise_is_the_recipes_to_make(tmp_path):
     how = Quantization("dynamic", int8_share=0.05)
-    recipe = Recipe("mine", "", Tolerance(0.1), quantize=how)
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
     source = lstm_and_head(tmp_path / "m.onnx", folded=False)
     census = quantize_file(source, tmp_path / "int8.onnx", recipe)
     assert census.int8_weights == pytest.approx(8 / 120)

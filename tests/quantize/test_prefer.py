@@ -32,7 +32,7 @@ def variant(size, value, micros, *, changed=0.0, error=0.01, fp32_micros=20.0):
         opset=17,
         operators={},
         contract=CONTRACT,
-        tolerance=Tolerance(relative_error=0.2, changed_decisions=0.01),
+        tolerance=Tolerance(relative_error=0.2, noise=0.05, changed_decisions=0.01),
         parity=Parity(1000, error, 5, 40.0, changed),
         accuracy=accuracy(value),
         latency=Latency(micros, fp32_micros, "a machine", "1.32"),
