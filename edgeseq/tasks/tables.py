@@ -41,7 +41,10 @@ def find_files(folder: Path, patterns: Sequence[str]) -> dict[str, list[Path]]:
         anchor = Path(pattern).anchor
         relative = str(Path(pattern).relative_to(anchor)) if anchor else pattern
         root = Path(anchor) if anchor else folder
-        found[pattern] = sorted(path for path in root.glob(relative) if path.is_file())
+        try:
+            found[pattern] = sorted(path for path in root.glob(relative) if path.is_file())
+        except ValueError:  # no pattern at all, such as "" or "a**"
+            found[pattern] = []
     return found
 
 
