@@ -21,7 +21,7 @@ from edgeseq.claims.verdict import Part, Verdict, Word, combine
 NAME = "edge"
 HYPOTHESIS = "A small LSTM is still the right thing on a constrained device."
 METHOD = (
-    "Accuracy against size, latency at the sensor's rate, memory and CPU time at the same number "
+    "Accuracy against size, latency when paced, memory and CPU time at the same number "
     "of parameters, in fp32 and in int8; the cheapest variant of either model at each precision."
 )
 MARGIN = 2.0
@@ -39,11 +39,11 @@ class Point:
     """Score, or minus the error: more is better."""
     size_kib: float
     paced_us: float | None
-    """Median step at the sensor's rate."""
+    """Median step when paced."""
     memory_mib: float | None
     """Peak of a fresh process minus that of a session that does nothing."""
     cpu_s_per_hour: float | None
-    """Of the whole process at the sensor's rate, pacing loop included."""
+    """Of the whole process when paced, pacing loop included."""
 
 
 Cost = Callable[[Point], float | None]

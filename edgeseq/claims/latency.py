@@ -25,7 +25,7 @@ NAME = "latency"
 HYPOTHESIS = "LSTM answers at once and streams; Transformer is slow and needs the whole sequence."
 METHOD = (
     "Latency of a step of each model's fastest variant: hot, their blocks interleaved in one run; "
-    "paced at the sensor's rate; and against the position in the stream: LSTM, Transformer with "
+    "paced; and against the position in the stream: LSTM, Transformer with "
     "a ring cache, Transformer recomputing everything it has seen."
 )
 SHARE_OF_PERIOD = 0.1
@@ -117,7 +117,7 @@ def _slower_hot(evidence: Evidence) -> Part:
 
 
 def _slower_paced(evidence: Evidence) -> Part:
-    statement = "A Transformer's step is slower than the LSTM's at the sensor's rate."
+    statement = "A Transformer's step is slower than the LSTM's when paced."
     rule = f"interval of the ratio of medians above {SLOWER}; refuted where all of it is below"
     if evidence.lstm_paced is None or evidence.transformer_paced is None:
         return _missing(statement, rule)

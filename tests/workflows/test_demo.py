@@ -16,10 +16,11 @@ from report.synthetic import models as report_models
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.pace import PaceSettings
 from edgeseq.bundle import Bundle, load_bundle
+from edgeseq.contract import Frame
 from edgeseq.errors import CheckpointError, EdgeseqError, UsageError
 from edgeseq.report.demo import load_demo
 from edgeseq.tasks import load_task
-from edgeseq.workflows.demo import run_demo
+from edgeseq.workflows.demo import paced_rate, run_demo
 from edgeseq.workflows.demo_build import (
     Build,
     _receive,
@@ -141,6 +142,14 @@ def test_the_fastest_variant_by_the_manifest_comes_first(
     assert stepped({"transformer": bundle, "lstm": lstm_bundle}) == [
         ("transformer", "step"), ("transformer", "fp32"), ("lstm", "fp32"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sensor_hz", "samples", "paced_hz"),
+    [(50.0, 4, 50.0), (100.0, 1, 100.0), (16_000.0, 160, 100.0), (1 / 300, 1, 10.0)],
+)
+def test_the_paced_rate_is_hard_but_sane(sensor_hz: float, samples: int, paced_hz: float) -> None:
+    assert paced_rate(Frame(("x",), ("1",), sensor_hz, samples)) == paced_hz
 
 
 def test_everything_is_measured_in_one_run(lstm_bundle: Bundle, transformer_bundle: Bundle) -> None:

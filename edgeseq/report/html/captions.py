@@ -24,8 +24,9 @@ def distribution(result: DemoResult) -> str:
     ]
     if not factors:
         return NOT_MEASURED
+    rate = result.pace_settings.rate_hz if result.pace_settings else 0
     return (
-        f"Fastest variants. At the sensor's rate a median step takes {' and '.join(factors)} as "
+        f"Fastest variants. At {rate:g} Hz a median step takes {' and '.join(factors)} as "
         "long as in a hot loop: between two frames the caches go cold."
     )
 

@@ -38,7 +38,7 @@ def latency_per_variant(result: DemoResult) -> Html:
                 chart.add(*_span(x, y + up, item, look, kind))
         if look.variant.hot is None:
             chart.add(text(LABELS, y + 4, NOT_MEASURED, "note"))
-    chart.add(*_key(shown))
+    chart.add(*_key(result, shown))
     return chart.svg()
 
 
@@ -58,7 +58,7 @@ def _span(x: Scale, y: float, item: Latency, look: Look, kind: str) -> list[Html
     ]
 
 
-def _key(shown: list[Look]) -> list[Html]:
+def _key(result: DemoResult, shown: list[Look]) -> list[Html]:
     """Name the dot and the ring where they first occur, above the rows."""
     if not any(look.variant.hot for look in shown):
         return []
@@ -66,8 +66,12 @@ def _key(shown: list[Look]) -> list[Html]:
         dot(LABELS + 4, 9, "key", radius=4.0),
         text(LABELS + 13, 13, "hot loop", "tick"),
         dot(LABELS + 84, 9, "key int8", radius=4.0),
-        text(LABELS + 93, 13, "paced at the sensor's rate", "tick"),
+        text(LABELS + 93, 13, f"paced{_at_rate(result)}", "tick"),
     ]
+
+
+def _at_rate(result: DemoResult) -> str:
+    return f" at {result.pace_settings.rate_hz:g} Hz" if result.pace_settings else ""
 
 
 def memory_per_variant(result: DemoResult) -> Html:
@@ -89,7 +93,7 @@ def cpu_per_variant(result: DemoResult) -> Html:
         result,
         "CPU time per variant",
         "CPU seconds of the whole process for one hour of frames.",
-        "CPU seconds for one hour at the sensor's rate",
+        f"CPU seconds for one hour{_at_rate(result)}",
         lambda variant: variant.paced.cpu_seconds_per_hour if variant.paced else None,
         mark=("the loop alone", loop) if loop else None,
     )

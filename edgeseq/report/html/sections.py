@@ -194,11 +194,11 @@ def _paced(result: DemoResult) -> str:
         f"One step every {1000 / pace.rate_hz:g} ms, {pace.seconds:g} s a variant in "
         f"{pace.segments} alternating segments: caches are cold, as in an app."
     )
-    if task.samples_per_frame > 1:
+    if pace.rate_hz > task.frame_rate_hz:
         text += (
-            f" A frame holds {task.samples_per_frame} samples of the {task.sample_rate_hz:g} Hz "
-            f"sensor, so {task.frame_rate_hz:g} steps a second would do: {pace.rate_hz:g} is the "
-            "hard case."
+            f" A frame holds {task.samples_per_frame} of the sensor's {task.sample_rate_hz:.3g} "
+            f"samples a second, so {task.frame_rate_hz:.3g} steps a second would do: "
+            f"{pace.rate_hz:g} is the hard case."
         )
     return text
 
