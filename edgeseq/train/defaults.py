@@ -9,19 +9,18 @@ from edgeseq.train.settings import FitSettings
 
 CROP_PER_WINDOW = 1.28
 """Crops are this much longer than scored windows: what is asked last is trained well too."""
-FORECAST_CROP, FORECAST_WINDOW = 128, 64
-"""Frames a crop, and frames that attention sees, where every frame is scored."""
+FORECAST_CROP, FORECAST_BATCH, FORECAST_WINDOW = 128, 16, 64
+"""Where every frame is scored: frames a crop, crops a step (as many frames a step as 64 crops of
+32), and frames that attention sees."""
 
-FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {
-    "lstm": {},
-    "transformer": {},
-}
-"""What a family wants other than the defaults of `FitSettings`."""
+FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {"lstm": {}, "transformer": {}}
+"""What a family wants other than the defaults; so far both do best with the same."""
 
 
 def default_settings(task: Task, family: str, **changes: Any) -> FitSettings:  # noqa: ANN401
     """Return the settings for `family` on `task`, with `changes` on top."""
-    return FitSettings(**{"crop": _crop(task), **FAMILY_DEFAULTS[family], **changes})
+    forecast = {"batch": FORECAST_BATCH} if task.window is None else {}
+    return FitSettings(**{"crop": _crop(task), **forecast, **FAMILY_DEFAULTS[family], **changes})
 
 
 def default_spec(task: Task, family: str, parameters: int) -> Spec:

@@ -8,7 +8,9 @@ from edgeseq.train.defaults import FAMILY_DEFAULTS
 
 def test_crops_are_a_little_longer_than_the_scored_window():
     assert default_settings(Waves(), "lstm").crop == 26
+    assert default_settings(Waves(), "lstm").batch == 64
     assert default_settings(Foretell(), "lstm").crop == 128
+    assert default_settings(Foretell(), "lstm").batch == 16
 
 
 def test_changes_win_over_what_a_family_wants(monkeypatch):
