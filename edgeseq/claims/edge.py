@@ -80,12 +80,12 @@ def judge(evidence: Evidence) -> Verdict:
 def _fronts(evidence: Evidence) -> tuple[str, ...]:
     """Name the variants that no other beats; the order of near-equal accuracies is chance."""
     fronts = {name: pareto(evidence.points, cost) for name, (_, cost) in COSTS.items()}
-    return tuple(
-        f"Pareto front of accuracy against {name}: "
-        + ", ".join(f"{point.family} {point.variant}" for point in front)
+    listed = "; ".join(
+        f"against {name}: " + ", ".join(f"{point.family} {point.variant}" for point in front)
         for name, front in fronts.items()
         if front
     )
+    return (f"Pareto fronts of accuracy {listed}",) if listed else ()
 
 
 def pareto(points: tuple[Point, ...], cost: Cost) -> tuple[Point, ...]:

@@ -219,6 +219,11 @@ def test_less_error_is_better() -> None:
     assert (percent.unit, percent.margin) == ("points", 2.0)
 
 
+def test_the_process_that_measures_never_loads_torch() -> None:
+    program = "import sys, edgeseq.workflows.demo; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_what_is_left_out_is_listed() -> None:
     from edgeseq.bench.machine import this_machine
 

@@ -48,7 +48,7 @@ def _task(result: DemoResult) -> str:
     task = result.task
     people = len(task.test_subjects)
     return (
-        f"{task.summary}. Fold {task.fold} of {task.folds}: {people} "
+        f"{task.summary}. Tested on fold {task.fold}, one of {task.folds}: {people} "
         f"{'subject' if people == 1 else 'subjects'} never seen in training."
     )
 
