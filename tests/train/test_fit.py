@@ -296,7 +296,7 @@ def test_the_run_leaves_no_trace_in_the_process(tmp_path):
     torch.manual_seed(1)
     threads, expected = torch.get_num_threads(), torch.rand(3)
     torch.manual_seed(1)
-    fit(Waves(), SPECS["lstm"], dataclasses.replace(SETTINGS, threads=2), tmp_path)
+    fit(Waves(), SPECS["lstm"], dataclasses.replace(SETTINGS, steps=4, threads=2), tmp_path)
     assert torch.equal(torch.rand(3), expected)
     assert torch.get_num_threads() == threads
 
