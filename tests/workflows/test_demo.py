@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from edgeseq.workflows.demo_build import (
 from edgeseq.workflows.demo_facts import check_promises, not_measured, score_variant
 from edgeseq.workflows.demo_judge import edge_evidence
 from edgeseq.workflows.demo_measure import POSITIONS, Plan, fastest, measure, stepped
+from edgeseq.workflows.export import ExportSettings, export_run
 
 BRIEF = Plan(
     HotSettings(rounds=3, block=10, warmup=5, settle=1),
@@ -232,6 +234,46 @@ def test_what_is_left_out_is_listed() -> None:
     both = replace(machine, providers=("CUDAExecutionProvider", *machine.providers))
     assert "--provider cuda" in not_measured(both, 5)["CUDA"]
     assert "one of 5 folds" in not_measured(machine, 5)["Other people, seeds and sizes"]
+
+
+def test_a_demo_of_models_that_are_there(
+    lstm_bundle: Bundle,
+    transformer_bundle: Bundle,
+    run_of: dict[str, Path],
+    walk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for family, bundle in (("lstm", lstm_bundle), ("transformer", transformer_bundle)):
+        shutil.copytree(run_of[family], tmp_path / family / "run")
+        shutil.copytree(bundle.path, tmp_path / family / "bundle")
+    sequence = tmp_path / "transformer" / "sequence"
+    export_run(run_of["transformer"], sequence, ExportSettings(form="sequence"))
+    asked: list[Build] = []
+    monkeypatch.setattr(
+        "edgeseq.workflows.demo.build_models", lambda builds, **_: asked.extend(builds)
+    )
+    said: list[str] = []
+    result = run_demo(tmp_path, task=str(walk), params=3000, quick=True, progress=said.append)
+    assert [(build.family, build.params, build.sequence) for build in asked] == [
+        ("lstm", 3000, False), ("transformer", 3000, True),
+    ]  # fmt: skip
+    assert load_demo(tmp_path / "results.json") == result
+    page = (tmp_path / "report.html").read_text()
+    assert all(claim.sentence.split(";")[0] in page for claim in result.claims)
+    assert {variant.name for variant in result.model("transformer").variants} == {
+        "fp32", "int8", "step", "step-int8",
+    }  # fmt: skip
+    assert result.models[0].variants[0].memory.steps == 20
+    assert result.pace_settings.rate_hz == 50.0
+    assert [ratio.reference for ratio in result.ratios] == [f"lstm {result.models[0].fastest}"] * 5
+    assert list(result.seconds) == [
+        "data", "train and export", "quantize", "check", "accuracy", "bench",
+    ]  # fmt: skip
+    assert said[-1] == "report"
+    assert result.commands[0] == (
+        f"edgeseq demo -o {tmp_path} --task {walk} --params 3000 --seed 0"
+    )
 
 
 @pytest.mark.slow
