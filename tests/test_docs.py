@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgeseq.cli import main
-from edgeseq.report.demo import load_demo
+from edgeseq.report.demo import DemoResult
 from edgeseq.report.reference import BLOCKS, refresh
 from edgeseq.report.text import demo_rows
 
@@ -66,7 +66,7 @@ def baseline_table() -> str:
 
 def demo_table() -> str:
     """What `edgeseq demo` last measured."""
-    result = load_demo(RESULTS / "demo.json")
+    result = DemoResult.load(RESULTS / "demo.json")
     heads, rows = demo_rows(result)
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]

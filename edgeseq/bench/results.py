@@ -1,10 +1,7 @@
 """A benchmark as data: versioned JSON that says on what, with what, and what was not measured."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from edgeseq.bench.budget import Verdict
 from edgeseq.bench.latency import HotSettings
@@ -13,9 +10,8 @@ from edgeseq.bench.memory import ColdStart, Memory
 from edgeseq.bench.pace import Paced, PaceSettings
 from edgeseq.bench.stats import Latency, Ratio
 from edgeseq.contract import SessionSettings
-from edgeseq.errors import ConfigError, EdgeseqError, PromiseError
-from edgeseq.files import write_json
-from edgeseq.specs import parse
+from edgeseq.errors import PromiseError
+from edgeseq.stored import StoredResult
 
 SCHEMA = 1
 Status = Literal["measured", "emulated", "estimated"]
@@ -49,10 +45,12 @@ class Harness:
 
 
 @dataclass(frozen=True)
-class BenchResult:
+class BenchResult(StoredResult):
     """One run of the benchmark over some variants of one bundle."""
 
-    schema: int
+    VERSION = SCHEMA
+    COMMAND = "edgeseq bench --json"
+
     status: Status
     """`measured` on this machine, `emulated` where an emulator ran it, else `estimated`."""
     created: str
@@ -97,36 +95,3 @@ class BenchResult:
                 f"{len(broken)} promise(s) of {self.device} broke: {listed}. "
                 f"See its budget with: edgeseq devices {self.device}"
             )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return table
-
-    def save(self, path: Path) -> None:
-        """Write the result to `path` as JSON, atomically."""
-        write_json(path, self.to_json())
-
-    @classmethod
-    def from_json(cls, table: Mapping[str, Any], *, where: str) -> "BenchResult":
-        """Read a result; other schema versions and unknown keys are an `EdgeseqError`."""
-        if table.get("schema") != SCHEMA:
-            raise EdgeseqError(
-                f"{where}: result schema {table.get('schema')!r} is unknown; this edgeseq reads "
-                f"schema {SCHEMA}. Upgrade edgeseq, or measure again with: edgeseq bench"
-            )
-        try:
-            return parse(table, cls, where=where)
-        except ConfigError as error:
-            raise EdgeseqError(str(error)) from None
-
-
-def load_result(path: Path) -> BenchResult:
-    """Read the result file at `path`; raise `EdgeseqError` when it is not one."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EdgeseqError(f"cannot read the result {path}: {error}") from None
-    if not isinstance(table, dict):
-        raise EdgeseqError(f"{path} is not a result of: edgeseq bench --json")
-    return BenchResult.from_json(table, where=str(path))

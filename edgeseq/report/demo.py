@@ -1,10 +1,7 @@
 """Everything a demo measured, as data: `results.json`, which the report is drawn from."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import Machine
@@ -15,9 +12,8 @@ from edgeseq.bench.stats import Latency, Ratio
 from edgeseq.bundle import Accuracy, Parity
 from edgeseq.claims import Verdict
 from edgeseq.claims.latency import PositionCurve
-from edgeseq.errors import ConfigError, EdgeseqError, PromiseError
-from edgeseq.files import write_json
-from edgeseq.specs import parse
+from edgeseq.errors import PromiseError
+from edgeseq.stored import StoredResult
 
 SCHEMA = 1
 RESULTS, REPORT = "results.json", "report.html"
@@ -118,10 +114,12 @@ class ModelReport:
 
 
 @dataclass(frozen=True)
-class DemoResult:
+class DemoResult(StoredResult):
     """One demo: two models on one task, on one machine."""
 
-    schema: int
+    VERSION = SCHEMA
+    COMMAND = "edgeseq demo"
+
     status: Status
     created: str
     """UTC, ISO 8601."""
@@ -162,36 +160,3 @@ class DemoResult:
                 f"{len(broken)} promise(s) broke: {'; '.join(broken)}. "
                 "See them with: edgeseq check BUNDLE"
             )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return table
-
-    def save(self, path: Path) -> None:
-        """Write the result to `path` as JSON, atomically."""
-        write_json(path, self.to_json())
-
-    @classmethod
-    def from_json(cls, table: Mapping[str, Any], *, where: str) -> "DemoResult":
-        """Read a result; other schema versions and unknown keys are an `EdgeseqError`."""
-        if table.get("schema") != SCHEMA:
-            raise EdgeseqError(
-                f"{where}: demo schema {table.get('schema')!r} is unknown; this edgeseq reads "
-                f"schema {SCHEMA}. Upgrade edgeseq, or run it again: edgeseq demo"
-            )
-        try:
-            return parse(table, cls, where=where)
-        except ConfigError as error:
-            raise EdgeseqError(str(error)) from None
-
-
-def load_demo(path: Path) -> DemoResult:
-    """Read the `results.json` at `path`; raise `EdgeseqError` where it is not one."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EdgeseqError(f"cannot read the results {path}: {error}") from None
-    if not isinstance(table, dict):
-        raise EdgeseqError(f"{path} is not a result of: edgeseq demo")
-    return DemoResult.from_json(table, where=str(path))

@@ -13,7 +13,7 @@ from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import this_machine
 from edgeseq.bench.memory import Memory
 from edgeseq.bench.pace import PaceSettings
-from edgeseq.bench.results import BenchResult, load_result
+from edgeseq.bench.results import BenchResult
 from edgeseq.bench.run import BenchSettings, bench, state_bytes
 from edgeseq.contract import SessionSettings, State
 from edgeseq.devices import Budget, Match, list_devices, load_device
@@ -91,7 +91,7 @@ def test_json_round_trip(result, tmp_path):
     table = json.loads(json.dumps(result.to_json()))
     assert BenchResult.from_json(table, where="here") == result
     result.save(tmp_path / "result.json")
-    assert load_result(tmp_path / "result.json") == result
+    assert BenchResult.load(tmp_path / "result.json") == result
     assert (tmp_path / "result.json").stat().st_size < 60_000, "quantiles, not every sample"
 
 
@@ -124,18 +124,18 @@ def test_what_the_system_does_not_tell_is_spelled_out(result):
 
 
 def test_reading_refuses_what_it_does_not_know(result, tmp_path):
-    with pytest.raises(EdgeseqError, match=r"old.json: result schema 0 is unknown.*edgeseq bench"):
+    with pytest.raises(EdgeseqError, match=r"old.json: schema 0 is unknown.*edgeseq bench"):
         BenchResult.from_json(result.to_json() | {"schema": 0}, where="old.json")
     with pytest.raises(EdgeseqError, match="mood: unknown key"):
         BenchResult.from_json(result.to_json() | {"mood": "good"}, where="x.json")
     (tmp_path / "half.json").write_text('{"schema": 1,')
     with pytest.raises(EdgeseqError, match="cannot read the result"):
-        load_result(tmp_path / "half.json")
+        BenchResult.load(tmp_path / "half.json")
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(EdgeseqError, match="is not a result"):
-        load_result(tmp_path / "list.json")
+        BenchResult.load(tmp_path / "list.json")
     with pytest.raises(EdgeseqError, match="cannot read the result"):
-        load_result(tmp_path / "absent.json")
+        BenchResult.load(tmp_path / "absent.json")
 
 
 def test_chosen_variants_in_the_order_asked(bundle):
@@ -288,7 +288,7 @@ RESULTS = sorted(Path(str(shipped("devices") / "results")).rglob("*.json"))
 
 def test_committed_results_load():
     for path in RESULTS:
-        result = load_result(path)
+        result = BenchResult.load(path)
         assert result.device in list_devices(), path
         assert path.stem.startswith(f"{result.device}-{result.created[:10]}"), path
         if result.status == "measured" and result.is_device:
@@ -298,7 +298,7 @@ def test_committed_results_load():
 def test_a_result_that_is_wrong_would_be_seen(result, tmp_path):
     write_json(tmp_path / "x.json", result.to_json() | {"status": "guessed"})
     with pytest.raises(EdgeseqError, match="status: 'guessed' is not one of"):
-        load_result(tmp_path / "x.json")
+        BenchResult.load(tmp_path / "x.json")
 
 
 def test_frames_are_the_reference_stream(bundle, monkeypatch):

@@ -8,19 +8,19 @@ import pytest
 from report.synthetic import demo
 
 from edgeseq.errors import EdgeseqError, PromiseError
-from edgeseq.report.demo import DemoResult, Promise, load_demo
+from edgeseq.report.demo import DemoResult, Promise
 
 
 def test_round_trip(tmp_path: Path) -> None:
     result = demo()
     result.save(tmp_path / "results.json")
-    assert load_demo(tmp_path / "results.json") == result
+    assert DemoResult.load(tmp_path / "results.json") == result
 
 
 def test_what_was_not_measured_survives(tmp_path: Path) -> None:
     result = replace(demo(), harness=None, pace_settings=None)
     result.save(tmp_path / "results.json")
-    assert load_demo(tmp_path / "results.json") == result
+    assert DemoResult.load(tmp_path / "results.json") == result
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_damaged_files_are_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(content)
     with pytest.raises(EdgeseqError, match=r"results\.json"):
-        load_demo(path)
+        DemoResult.load(path)
     with pytest.raises(EdgeseqError, match="nowhere"):
-        load_demo(tmp_path / "nowhere.json")
+        DemoResult.load(tmp_path / "nowhere.json")
 
 
 def test_the_file_is_json_with_a_schema_first() -> None:

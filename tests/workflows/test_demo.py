@@ -19,7 +19,7 @@ from edgeseq.bench.pace import PaceSettings
 from edgeseq.bundle import Bundle, load_bundle
 from edgeseq.contract import Frame
 from edgeseq.errors import CheckpointError, EdgeseqError, UsageError
-from edgeseq.report.demo import load_demo
+from edgeseq.report.demo import DemoResult
 from edgeseq.tasks import load_task
 from edgeseq.workflows.demo import paced_rate, run_demo
 from edgeseq.workflows.demo_build import (
@@ -258,7 +258,7 @@ def test_a_demo_of_models_that_are_there(
     assert [(build.family, build.params, build.sequence) for build in asked] == [
         ("lstm", 3000, False), ("transformer", 3000, True),
     ]  # fmt: skip
-    assert load_demo(tmp_path / "results.json") == result
+    assert DemoResult.load(tmp_path / "results.json") == result
     page = (tmp_path / "report.html").read_text()
     assert all(claim.sentence.split(";")[0] in page for claim in result.claims)
     assert {variant.name for variant in result.model("transformer").variants} == {
@@ -282,7 +282,7 @@ def test_the_whole_demo_and_again(walk: Path, tmp_path: Path) -> None:
     result = run_demo(
         tmp_path, task=str(walk), params=4000, quick=True, workers=1, progress=said.append
     )
-    assert load_demo(tmp_path / "results.json") == result
+    assert DemoResult.load(tmp_path / "results.json") == result
     page = (tmp_path / "report.html").read_text()
     assert all(claim.hypothesis in page for claim in result.claims)
     assert [claim.claim for claim in result.claims] == ["latency", "edge"]
