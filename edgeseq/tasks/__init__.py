@@ -1,6 +1,7 @@
 """Tasks: data, split, metric and the baselines that stand beside every model."""
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ __all__ = [
     "Task",
     "list_tasks",
     "load_task",
+    "restored_name",
+    "stored_name",
     "stream",
     "task_names",
 ]
@@ -58,3 +61,19 @@ def load_task(name: str, progress: Progress | None = None) -> Task:
     close = difflib.get_close_matches(name, TASKS, n=1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     raise UsageError(f'no task "{name}".{hint} List them with: edgeseq tasks')
+
+
+def stored_name(name: str, folder: Path) -> str:
+    """Return a task's name as a file in `folder` keeps it: a TOML's path, seen from there.
+
+    So run and bundle find the data from any working directory, and tell no more of this machine
+    than they must.
+    """
+    if not name.endswith(".toml"):
+        return name
+    return Path(os.path.relpath(name, folder)).as_posix()
+
+
+def restored_name(stored: str, folder: Path) -> str:
+    """Return what `load_task` takes, from what a file in `folder` keeps."""
+    return os.path.normpath(folder / stored) if stored.endswith(".toml") else stored

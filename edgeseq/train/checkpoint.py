@@ -16,6 +16,7 @@ from edgeseq import files
 from edgeseq.errors import CheckpointError, ConfigError
 from edgeseq.models import FAMILIES, SequenceModel, Spec, family_of
 from edgeseq.specs import parse
+from edgeseq.tasks import restored_name, stored_name
 from edgeseq.tasks.base import Score
 from edgeseq.train.settings import FitSettings
 
@@ -86,14 +87,14 @@ class Checkpoint:
             name: value.cpu().contiguous() for name, value in self.model.state_dict().items()
         }
         files.write_bytes(run_dir / WEIGHTS, safetensors.torch.save(tensors))
-        files.write_json(run_dir / RUN, self._table(files.sha256(run_dir / WEIGHTS)))
+        files.write_json(run_dir / RUN, self._table(run_dir))
         (run_dir / RESUME).unlink(missing_ok=True)
 
-    def _table(self, weights_sha256: str) -> dict[str, Any]:
+    def _table(self, run_dir: Path) -> dict[str, Any]:
         model = self.model
         return {
             "schema": SCHEMA,
-            "task": self.task,
+            "task": stored_name(self.task, run_dir),
             "family": self.family,
             "spec": dataclasses.asdict(self.spec),
             "inputs": len(model.input_mean),
@@ -107,7 +108,7 @@ class Checkpoint:
             "seconds": round(self.seconds, 2),
             "settings": dataclasses.asdict(self.settings),
             "versions": self.versions,
-            "weights_sha256": weights_sha256,
+            "weights_sha256": files.sha256(run_dir / WEIGHTS),
             "history": [dataclasses.asdict(look) for look in self.history],
         }
 
@@ -120,7 +121,7 @@ def load_checkpoint(run_dir: Path) -> Checkpoint:
         model = _load_model(run_dir, table)
         return Checkpoint(
             model=model,
-            task=table["task"],
+            task=restored_name(table["task"], run_dir),
             settings=parse(table["settings"], FitSettings, where=str(where)),
             scores={
                 name: parse(score, Score, where=str(where))

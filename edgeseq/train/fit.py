@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from edgeseq.models import Spec, family_of
+from edgeseq.tasks import stored_name
 from edgeseq.tasks.base import Task
 from edgeseq.train.checkpoint import RUN, Checkpoint, load_checkpoint
 from edgeseq.train.determinism import device_of, reproducible
@@ -39,7 +40,7 @@ def fit(
         EdgeseqError: the training diverged.
     """
     device = device_of(settings.accelerator)
-    identity = _identity(task.name, spec, settings)
+    identity = _identity(stored_name(task.name, run_dir), spec, settings)
     versions = {"torch": str(torch.__version__), "numpy": np.__version__}
     state = load_state(run_dir, identity | {"versions": versions}) if resume else None
     if resume and state is None and (run_dir / RUN).exists():
@@ -66,6 +67,6 @@ def _identity(task_name: str, spec: Spec, settings: FitSettings) -> dict[str, An
 
 def _finished(run_dir: Path, identity: dict[str, Any]) -> Checkpoint:
     checkpoint = load_checkpoint(run_dir)
-    old = _identity(checkpoint.task, checkpoint.spec, checkpoint.settings)
+    old = _identity(stored_name(checkpoint.task, run_dir), checkpoint.spec, checkpoint.settings)
     require_same(run_dir / RUN, old, identity)
     return checkpoint

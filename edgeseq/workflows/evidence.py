@@ -10,7 +10,7 @@ from edgeseq.check.parity import compare, decision_rule
 from edgeseq.contract import Contract
 from edgeseq.errors import ConfigError, DataError, UsageError
 from edgeseq.runtime import StreamModel, StreamSession, predict
-from edgeseq.tasks import load_task
+from edgeseq.tasks import load_task, restored_name
 from edgeseq.tasks.base import Array, Recording, Task, stream
 from edgeseq.workflows.accuracy import as_accuracy, scorable
 
@@ -62,7 +62,8 @@ def gather(
     if not accuracy:
         return Evidence(reference, missing="it was not asked for")
     try:
-        judge = load_task(task or origin.task) if isinstance(task, str | None) else task
+        name = task or restored_name(origin.task, bundle.path)
+        judge = load_task(name) if isinstance(name, str) else name
         test = judge.split(origin.fold).test
     except (DataError, ConfigError, UsageError) as error:
         if task is not None:

@@ -31,7 +31,7 @@ from edgeseq.export import Form, build_graph
 from edgeseq.models import TransformerSpec
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel, predict
-from edgeseq.tasks import load_task
+from edgeseq.tasks import load_task, stored_name
 from edgeseq.tasks.base import Array, stream
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.workflows.accuracy import as_accuracy, baselines, judge, scorable
@@ -107,7 +107,7 @@ class _Export:
         return Manifest(
             name=f"{Path(self.task.name).stem}-{self.checkpoint.family}",
             producer=producer(),
-            origin=self._origin(),
+            origin=self._origin(folder),
             reference=reference,
             variants=variants,
             preferred="fp32",
@@ -205,12 +205,12 @@ class _Export:
             source=f"{self.task.name}, test recordings of fold {self.checkpoint.fold}",
         )
 
-    def _origin(self) -> Origin:
+    def _origin(self, folder: Path) -> Origin:
         self.say("baselines")
         checkpoint = self.checkpoint
         beside = baselines(checkpoint.task, checkpoint.fold)
         return Origin(
-            task=checkpoint.task,
+            task=stored_name(checkpoint.task, folder),
             fold=checkpoint.fold,
             seed=checkpoint.seed,
             family=checkpoint.family,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ from edgeseq.export import lstm, transformer
 from edgeseq.files import sha256
 from edgeseq.models import LSTMSpec
 from edgeseq.runtime import StreamSession
-from edgeseq.tasks import load_task
+from edgeseq.tasks import load_task, restored_name
 from edgeseq.train.checkpoint import load_checkpoint
 from edgeseq.workflows import export
 from edgeseq.workflows.export import ExportSettings, export_run
@@ -113,7 +114,9 @@ def test_manifest_tells_the_truth(family, bundle_of, run_of, walk):
     assert manifest.reference.source.endswith("test recordings of fold 0")
     checkpoint = load_checkpoint(run_of[family])
     origin = manifest.origin
-    assert (origin.task, origin.fold, origin.seed) == (str(walk), 0, 0)
+    assert restored_name(origin.task, bundle.path) == str(walk)
+    assert not Path(origin.task).is_absolute()
+    assert (origin.fold, origin.seed) == (0, 0)
     assert (origin.family, origin.parameters) == (family, checkpoint.parameters)
     assert {file.name for file in bundle.path.iterdir()} == {
         "manifest.json",

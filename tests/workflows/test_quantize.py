@@ -148,9 +148,14 @@ def test_a_task_that_was_asked_for_must_be_there(lstm):
     assert snapshot(lstm) == before
 
 
-def test_a_task_with_other_frames_is_refused(lstm_bundle):
+def test_a_task_with_other_frames_is_refused(lstm_bundle, walk):
     with pytest.raises(UsageError, match="judge it on the task it was trained on"):
-        gather(lstm_bundle, 100, task=_OtherFrames(load_task(lstm_bundle.manifest.origin.task)))
+        gather(lstm_bundle, 100, task=_OtherFrames(load_task(str(walk))))
+
+
+def test_the_task_is_found_from_any_directory(lstm_bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert gather(lstm_bundle, 100).missing == ""
 
 
 class _OtherFrames:
