@@ -1,6 +1,7 @@
 """A bundle's variant judged on its task, as the app would run it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 from edgeseq.bundle import Accuracy
@@ -34,6 +35,10 @@ def as_accuracy(score: Score) -> Accuracy:
 
 @cache
 def baselines(task: str, fold: int) -> dict[str, Score]:
-    """Fit and score the baselines of a task's fold: once a process, they take seconds."""
+    """Fit and score the baselines of a task's fold: once a process, they take seconds.
+
+    They are fitted on training and validation people together, as the networks are in the end.
+    """
     loaded = load_task(task)
-    return loaded.baselines(loaded.split(fold))
+    split = loaded.split(fold)
+    return loaded.baselines(replace(split, train=(*split.train, *split.validation)))

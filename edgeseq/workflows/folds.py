@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +17,7 @@ from edgeseq.errors import EdgeseqError, UsageError
 from edgeseq.specs import parse
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Score
+from edgeseq.workflows.accuracy import baselines
 
 
 @dataclass(frozen=True)
@@ -135,18 +136,12 @@ def _train(job: _Job) -> FoldRun:
 
 
 def fold_baselines(task: str, folds: Iterable[int], out_dir: Path) -> list[dict[str, Score]]:
-    """Return the scores of the task's baselines on each fold's test split, kept in `out_dir`.
-
-    They are fitted on training and validation people together, as the networks are in the end.
-    """
-    loaded = load_task(task)
+    """Return the scores of the task's baselines on each fold's test split, kept in `out_dir`."""
     scores = []
     for fold in folds:
         path = out_dir / f"baselines-fold{fold}.json"
         if not path.exists():
-            split = loaded.split(fold)
-            split = replace(split, train=(*split.train, *split.validation))
-            found = loaded.baselines(split)
+            found = baselines(task, fold)
             files.write_json(path, {name: asdict(score) for name, score in found.items()})
         scores.append(_read_scores(path))
     return scores

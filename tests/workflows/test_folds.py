@@ -7,7 +7,7 @@ from train.toy import Waves
 
 from edgeseq.errors import CheckpointError, EdgeseqError, UsageError
 from edgeseq.tasks.base import Score
-from edgeseq.workflows import folds
+from edgeseq.workflows import accuracy, folds
 from edgeseq.workflows.folds import fold_baselines, paired_difference, run_folds, subject_means
 
 TINY = {"steps": 4, "batch": 4, "evaluate_every": 2}
@@ -110,7 +110,8 @@ def test_baselines_are_fitted_once_and_kept(tmp_path, monkeypatch):
             calls.append(({item.subject for item in split.train}, split.test[0].subject))
             return {"majority class": score(33.0, a=33.0)}
 
-    monkeypatch.setattr(folds, "load_task", lambda _: Counted())
+    monkeypatch.setattr(accuracy, "load_task", lambda _: Counted())
+    accuracy.baselines.cache_clear()
     first = fold_baselines("waves", [0, 1], tmp_path)
     assert first == fold_baselines("waves", [0, 1], tmp_path)
     assert first[1] == {"majority class": score(33.0, a=33.0)}
