@@ -42,16 +42,24 @@ class ConfigError(EdgeseqError):
         count = f"{len(self.mistakes)} mistake{'s' if len(self.mistakes) > 1 else ''}"
         super().__init__(f"{where}: {count}{lines}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it cross from a worker process."""
+        return type(self), (self.where, self.mistakes)
+
 
 class MissingExtraError(EdgeseqError):
     """An optional dependency is not installed."""
 
     def __init__(self, module: str, extra: str) -> None:
-        self.extra = extra
+        self.module, self.extra = module, extra
         super().__init__(
             f"this needs {module}, which is not installed. "
             f'Install it with: pip install "edgeseq[{extra}]"'
         )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it cross from a worker process."""
+        return type(self), (self.module, self.extra)
 
 
 class DataError(EdgeseqError):

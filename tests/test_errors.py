@@ -1,6 +1,7 @@
 """The tree of errors is the one in its docstring, exit codes and all."""
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -53,3 +54,11 @@ def test_missing_extra_is_a_sentence_and_a_command():
 
 def test_a_wrong_frame_is_a_value_error_too():
     assert issubclass(StreamError, ValueError), "what NumPy users expect"
+
+
+@pytest.mark.parametrize(
+    "error", [ConfigError("x.toml", ["a: wrong"]), MissingExtraError("onnx", "tools")]
+)
+def test_errors_survive_a_worker_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
