@@ -15,6 +15,8 @@ from edgeseq.runtime.model import StreamModel
 
 Array = NDArray[np.float32]
 
+FLOAT32 = np.dtype(np.float32)
+
 LONGEST_CALL = 64
 """Frames that `run` gives to one call: beyond it attention costs more a frame, and memory grows."""
 
@@ -79,7 +81,7 @@ class StreamSession:
         if call is None:
             self._require_state()
             call = self._step_call = self._call(1)
-        if frame.__class__ is not np.ndarray or frame.dtype != np.float32:
+        if frame.__class__ is not np.ndarray or frame.dtype != FLOAT32:
             raise StreamError(_wrong_type(frame))
         if frame.shape != self._frame_shape:
             raise StreamError(self._wrong_shape(frame, self._frame_shape))
@@ -96,7 +98,7 @@ class StreamSession:
 
         The frames are cut into the calls that the contract allows, so any `T` will do.
         """
-        if frames.__class__ is not np.ndarray or frames.dtype != np.float32:
+        if frames.__class__ is not np.ndarray or frames.dtype != FLOAT32:
             raise StreamError(_wrong_type(frames))
         shape = (*self._lead, "T", self.contract.frame.size)
         if frames.ndim != len(shape) or frames.shape[:-2] != self._lead:
