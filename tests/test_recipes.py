@@ -26,7 +26,7 @@ def write(folder, text, name="mine"):
 
 
 def test_lists_and_loads_every_shipped_recipe():
-    assert list_recipes() == ("int8-dynamic", "int8-per-channel", "streaming-fp32")
+    assert list_recipes() == ("int8-dynamic", "int8-per-tensor", "streaming-fp32")
     for name in list_recipes():
         assert load_recipe(name).name == name
         assert load_recipe(name).gate_steps == 10_000

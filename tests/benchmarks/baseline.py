@@ -147,10 +147,12 @@ def contenders(model: SequenceModel, folder: Path) -> dict[str, StreamSession]:
         graph = build_graph(model, FRAME, OUTPUT, producer="benchmark", recipe="", **how)
         path = folder / f"{name}.onnx"
         onnx.save(graph, path)
-        small = folder / f"{name}-int8.onnx"
-        quantize_file(path, small, load_recipe("int8-dynamic"))
         sessions[name] = StreamSession(path)
-        sessions["int8" if name == "fp32" else f"{name}-int8"] = StreamSession(small)
+        for recipe in ("int8-dynamic", "int8-per-tensor"):
+            small = folder / f"{name}-{recipe}.onnx"
+            quantize_file(path, small, load_recipe(recipe))
+            variant = recipe.removesuffix("-dynamic")
+            sessions[variant if name == "fp32" else f"{name}-{variant}"] = StreamSession(small)
     return sessions
 
 
@@ -177,7 +179,7 @@ def measure(spec: LSTMSpec | TransformerSpec, settings: HotSettings, folder: Pat
 def line(name: str, result: HotResult) -> str:
     """One variant's figures; those of B have no ratio."""
     latency = result.latencies[name]
-    text = f"  {name:10s} p50 {latency.p50_us:6.1f} us  p99 {latency.p99_us:6.1f} us"
+    text = f"  {name:20s} p50 {latency.p50_us:6.1f} us  p99 {latency.p99_us:6.1f} us"
     for ratio in result.ratios:
         if ratio.candidate == name:
             text += f"  {ratio.ratio:.2f} B [{ratio.low:.2f}, {ratio.high:.2f}]"
