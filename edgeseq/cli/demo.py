@@ -27,8 +27,9 @@ from edgeseq.cli.progress import Bar
     help="Parameters of each model, at most.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides everything random.")
+@click.option("--fold", type=int, default=0, show_default=True, help="Which split of the task.")
 @options.as_json
-def demo(out: Path, task: str, params: int, seed: int, as_json: bool) -> None:
+def demo(out: Path, task: str, params: int, seed: int, fold: int, as_json: bool) -> None:
     """Train an LSTM and a Transformer, export, quantize, check, bench, report.
 
     Leaves DIR/report.html: one page, no network. Interrupted, the same command goes on.
@@ -44,6 +45,6 @@ def demo(out: Path, task: str, params: int, seed: int, as_json: bool) -> None:
     from edgeseq.workflows.demo import run_demo
 
     with Bar() as bar:
-        result = run_demo(out, task=task, params=params, seed=seed, progress=bar.stage)
+        result = run_demo(out, task=task, params=params, seed=seed, fold=fold, progress=bar.stage)
     options.show(result.to_json() if as_json else demo_summary(result, out))
     result.require_promises()

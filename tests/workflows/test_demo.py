@@ -22,7 +22,7 @@ from edgeseq.errors import CheckpointError, EdgeseqError, UsageError
 from edgeseq.report.demo import DemoResult
 from edgeseq.tasks import load_task
 from edgeseq.workflows.demo import paced_rate, run_demo
-from edgeseq.workflows.demo_build import (
+from edgeseq.workflows.demo.build import (
     Build,
     _receive,
     build_models,
@@ -30,9 +30,9 @@ from edgeseq.workflows.demo_build import (
     is_current,
     read_run,
 )
-from edgeseq.workflows.demo_facts import check_promises, not_measured, score_variant
-from edgeseq.workflows.demo_judge import edge_evidence
-from edgeseq.workflows.demo_measure import POSITIONS, Plan, fastest, measure, stepped
+from edgeseq.workflows.demo.facts import check_promises, not_measured, score_variant
+from edgeseq.workflows.demo.judge import edge_evidence
+from edgeseq.workflows.demo.measure import POSITIONS, Plan, fastest, measure, stepped
 from edgeseq.workflows.export import ExportSettings, export_run
 
 BRIEF = Plan(
@@ -107,7 +107,7 @@ def _gone(group: int) -> bool:
 def test_interrupted_training_leaves_no_process_behind(walk: Path, tmp_path: Path) -> None:
     program = (
         "from pathlib import Path\n"
-        "from edgeseq.workflows.demo_build import Build, build_models\n"
+        "from edgeseq.workflows.demo.build import Build, build_models\n"
         "if __name__ == '__main__':\n"
         f"    build = Build('lstm', {str(walk)!r}, 3000, 0, 0, Path({str(tmp_path)!r}))\n"
         "    build_models([build], progress=lambda text: print(text, flush=True))\n"

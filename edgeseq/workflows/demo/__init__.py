@@ -18,16 +18,16 @@ from edgeseq.contract import Frame
 from edgeseq.report.demo import REPORT, RESULTS, SCHEMA, DemoResult
 from edgeseq.report.html import render
 from edgeseq.tasks import load_task
-from edgeseq.workflows.demo_build import Build, build_models, is_current
-from edgeseq.workflows.demo_facts import (
+from edgeseq.workflows.demo.build import Build, build_models, is_current
+from edgeseq.workflows.demo.facts import (
     check_promises,
     model_report,
     not_measured,
     score_variant,
     task_facts,
 )
-from edgeseq.workflows.demo_judge import judge_claims
-from edgeseq.workflows.demo_measure import Plan, measure
+from edgeseq.workflows.demo.judge import judge_claims
+from edgeseq.workflows.demo.measure import Plan, measure
 from edgeseq.workflows.quantize import quantize_bundle
 
 FAMILIES = ("lstm", "transformer")

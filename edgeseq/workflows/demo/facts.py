@@ -19,8 +19,8 @@ from edgeseq.report.demo import (
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks.base import Predict, Recording, Score, Task
 from edgeseq.workflows.accuracy import as_accuracy
-from edgeseq.workflows.demo_build import describe, read_run
-from edgeseq.workflows.demo_measure import Measurements, fastest, label
+from edgeseq.workflows.demo.build import describe, read_run
+from edgeseq.workflows.demo.measure import Measurements, fastest, label
 from edgeseq.workflows.evidence import frame_by_frame
 
 Scores = tuple[Score, tuple[RecordingScore, ...]]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from edgeseq.claims import Verdict, edge, latency
 from edgeseq.claims.intervals import Difference, Pair, by_recording, by_subject
 from edgeseq.report.demo import ModelReport, RecordingScore, VariantReport
-from edgeseq.workflows.demo_measure import Measurements, label
+from edgeseq.workflows.demo.measure import Measurements, label
 
 
 def judge_claims(models: Sequence[ModelReport], measured: Measurements) -> tuple[Verdict, ...]:
