@@ -102,6 +102,10 @@ def table_text(
 kept apart for early stopping and joins the training in the refit at the end; the random forest is
 fitted on all eight. {sizes}.
 
+Settings shared by all folds were chosen by training on six people and judging two others, never
+the two of the fold at hand; still, every person is a test person of some fold, so no setting that
+all folds share is fully blind.
+
 {markdown(head, rows)}
 
 {markdown(["person", *result["subjects"]], person_rows(result))}
