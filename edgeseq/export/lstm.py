@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 
 
 def build(model: "SequenceModel", spec: "LSTMSpec", size: Size, *, stateful: bool) -> Built:
-    """Build the graph; `stateful` makes it the step graph, else each call starts at zero."""
+    """Build the graph; `stateful` makes it the step graph, else each call starts at zero.
+
+    With exactly one frame a call (`size.frames == 1`) it has a node less a layer.
+    """
     graph = GraphBuilder()
     weights = model.state_dict()
     x = normalised_frames(graph, model, size)  # (N, T, F)
     x = graph.op("Transpose", x, perm=[1, 0, 2])  # the operator wants (T, N, F)
-    axis = graph.constant([1], "directions")
+    one_frame = stateful and size.frames == 1
+    axis = "" if one_frame else graph.constant([1], "directions")
     states: list[State] = []
     for layer in range(spec.layers):
-        pair = _states(layer, spec.hidden) if stateful else ()
+        pair = list(_states(layer, spec.hidden)) if stateful else []
         for state in pair:
             graph.input(state.input, state.dtype, size.of(state))
         outputs = graph.ops(
@@ -38,12 +42,13 @@ def build(model: "SequenceModel", spec: "LSTMSpec", size: Size, *, stateful: boo
             *_parameters(graph, weights, layer),
             "",  # no sequence lengths: every stream has T frames
             *(state.input for state in pair),
-            to=[f"hidden_{layer}", *(state.output for state in pair)],
+            to=["" if one_frame else f"hidden_{layer}", *(state.output for state in pair)],
             hidden_size=spec.hidden,
         )
         for state in pair:
             graph.output(state.output, state.dtype, size.of(state))
-        x = graph.op("Squeeze", outputs[0], axis)  # (T, N, H)
+        # Of one frame the next hidden state (1, N, H) is all there is to pass on: a node less.
+        x = pair[0].output if one_frame else graph.op("Squeeze", outputs[0], axis)  # (T, N, H)
         states += pair
     y = denormalised_head(graph, model, x, weights["body.head.weight"], weights["body.head.bias"])
     y = graph.op("Transpose", y, perm=[1, 0, 2])  # (N, T, C)

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -39,8 +40,11 @@ FRAME = Frame(tuple(f"x{i}" for i in range(INPUTS)), ("1",) * INPUTS, 100.0)
 OUTPUT = Output("logits", tuple(f"class {i}" for i in range(OUTPUTS)))
 LSTM, TRANSFORMER = "LSTM 2x128", "Transformer d64 x 2, window 128"
 MODELS = {LSTM: LSTMSpec(128, 2), TRANSFORMER: TransformerSpec(64, 256, window=128)}
-TARGETS = {LSTM: ("int8", 0.55), TRANSFORMER: ("step", 0.45)}
-"""The variant that counts, and the share of B's time that it may take."""
+TARGETS = {
+    LSTM: (("step-int8", "step-int8-per-tensor"), 0.55),
+    TRANSFORMER: (("step",), 0.45),
+}
+"""The variants that count, and the share of B's time that they may take."""
 
 
 class LSTMStep(nn.Module):
@@ -138,10 +142,12 @@ def random_model(spec: LSTMSpec | TransformerSpec) -> SequenceModel:
 
 
 def contenders(model: SequenceModel, folder: Path) -> dict[str, StreamSession]:
-    """Return edgeseq's variants of `model`: general and one-frame graphs, fp32 and int8."""
-    graphs = {"fp32": {}}
-    if isinstance(model.spec, TransformerSpec):
-        graphs["step"] = {"newest": True, "frames": 1}
+    """Return edgeseq's variants of `model`: any chunk and one frame a call, fp32 and int8.
+
+    `step` is the variant of that name of a Transformer's bundle; of an LSTM it is what
+    `edgeseq export --static N=1,T=1` makes.
+    """
+    graphs = {"fp32": {}, "step": {"newest": True, "frames": 1}}
     sessions = {}
     for name, how in graphs.items():
         graph = build_graph(model, FRAME, OUTPUT, producer="benchmark", recipe="", **how)
@@ -193,7 +199,9 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the result here")
     arguments = parser.parse_args()
-    settings = HotSettings(rounds=arguments.rounds, block=arguments.block, pin=arguments.core)
+    # The whole process, before any session makes its threads: one core for both sides.
+    os.sched_setaffinity(0, {arguments.core})
+    settings = HotSettings(rounds=arguments.rounds, block=arguments.block)
     machine = dataclasses.asdict(this_machine())
     versions = {"torch": torch.__version__, "onnx": onnx.__version__}
     models = {}
@@ -208,9 +216,11 @@ def main() -> None:
         }
         for variant in result.latencies:
             print(line(variant, result))
-        best, limit = TARGETS[name]
-        ratio = next(ratio.ratio for ratio in result.ratios if ratio.candidate == best)
-        print(f"  target: {best} at most {limit:.2f} B; it is {ratio:.2f} B")
+        variants, limit = TARGETS[name]
+        for ratio in result.ratios:
+            if ratio.candidate in variants:
+                verdict = "reached" if ratio.ratio <= limit else "missed"
+                print(f"  {ratio.candidate}: {ratio.ratio:.2f} B, target {limit:.2f} B {verdict}")
     print(machine, versions)
     if arguments.json:
         table = {"models": models, "machine": machine, "versions": versions}

@@ -27,7 +27,7 @@ FILES = {
 NODES = {
     "lstm": (11, 10),
     "lstm-sequence": (11, 10),
-    "lstm-static": (11, 10),
+    "lstm-static": (9, 8),
     "lstm-value": (11, 10),
     "transformer": (124, 123),
     "transformer-sequence": (80, 78),
