@@ -75,11 +75,18 @@ def demo_table() -> str:
     return "\n".join(lines)
 
 
+def folds_line() -> str:
+    """What `tests/benchmarks/har_folds.py` last found, in one sentence."""
+    means = json.loads((RESULTS / "har_folds.json").read_text())["mean"]
+    return "; ".join(f"{name} {value:.1f} %" for name, value in means.items()) + "."
+
+
 README_BLOCKS = {
     **BLOCKS,
     "commands": commands,
     "baseline table": baseline_table,
     "demo table": demo_table,
+    "folds line": folds_line,
 }
 
 

@@ -15,7 +15,7 @@ from edgeseq.devices import DeviceProfile
 from edgeseq.report.demo import REPORT, DemoResult
 from edgeseq.report.html.look import family_name, looks
 from edgeseq.report.html.sections import headline
-from edgeseq.report.html.table import columns
+from edgeseq.report.html.table import Column, columns
 from edgeseq.report.numbers import NOT_MEASURED
 from edgeseq.tasks.base import Score, Task
 
@@ -203,7 +203,7 @@ def _budget(result: BenchResult) -> Table:
 def demo_rows(result: DemoResult) -> tuple[list[str], list[list[str]]]:
     """Return heads and rows of a demo's table, the same figures as in its HTML report."""
     shown = columns(result)
-    heads = ["model, variant", *(f"{column.group} {column.head}".strip() for column in shown)]
+    heads = ["model, variant", *map(_head, shown)]
     rows = [
         [
             f"{family_name(look.model.family)} {look.variant.name}"
@@ -217,6 +217,15 @@ def demo_rows(result: DemoResult) -> tuple[list[str], list[list[str]]]:
         [name, f"{accuracy.value:.1f}", *blank] for name, accuracy in result.task.baselines.items()
     ]
     return heads, rows
+
+
+def _head(column: Column) -> str:
+    """Return a column's head on one line; what stands against the reference says so by itself."""
+    group = column.group.removesuffix(", µs").removesuffix(", MiB")
+    unit = column.group.removeprefix(group).removeprefix(", ")
+    if group == "against the reference":
+        return column.head
+    return " ".join(part for part in (group, column.head, unit) if part)
 
 
 def demo_summary(result: DemoResult, out: Path) -> RenderableType:
