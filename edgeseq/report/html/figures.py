@@ -135,12 +135,16 @@ def _is_fastest(item: Latency, when: str, curves: list[tuple[Look, str, Latency]
     return item.p50_us == min(other.p50_us for _, kind, other in curves if kind == when)
 
 
+LEVELS = {("hot", True): 0.86, ("hot", False): 0.66, ("paced", True): 0.42, ("paced", False): 0.2}
+"""Where a curve's name stands, by kind and side: four heights, so that no two names can meet."""
+
+
 def _beside(
     look: Look, when: str, item: Latency, scales: tuple[Scale, Scale], *, left: bool
 ) -> list[Html]:
     """Write a curve's name at its side: the faster one's left of it, the slower one's right."""
     x, y = scales
-    level = 0.62 if left else 0.38
+    level = LEVELS[when, left]
     at = x(item.grid_us[int(len(item.grid_us) * level)]) + (-7 if left else 7)
     height, anchor = y(100 * level), "end" if left else None
     return [
