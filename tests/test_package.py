@@ -136,7 +136,6 @@ def test_there_is_no_torch_and_missing_extras_are_named(installed, tmp_path):
         )
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="there is no golden bundle")
 def test_golden_bundle_streams_and_passes_its_check(installed):
     run(installed / "edgeseq", "check", GOLDEN, cwd="/")
     code = (

@@ -62,6 +62,8 @@ def requirements():
         (re.match(r"[A-Za-z0-9_.-]+", text)[0], re.search(r">=([\d.]+)", text)[1])
         for group in groups
         for text in group
+        # shares its folder with onnxruntime, so it cannot be installed and tested beside it
+        if not text.startswith("onnxruntime-gpu")
     ]
 
 
@@ -79,8 +81,6 @@ def test_every_line_of_constraints_pins():
 
 @pytest.mark.parametrize(("name", "oldest"), requirements())
 def test_every_dependency_is_pinned(name, oldest):
-    if name == "onnxruntime-gpu":
-        pytest.skip("shares its folder with onnxruntime, so it cannot be tested beside it")
     version = pinned()[name]
     as_numbers = [tuple(map(int, text.split("."))) for text in (version, oldest)]
     assert as_numbers[0] >= as_numbers[1]
