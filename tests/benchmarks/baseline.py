@@ -199,10 +199,10 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the result here")
     arguments = parser.parse_args()
+    machine = dataclasses.asdict(this_machine())
     # The whole process, before any session makes its threads: one core for both sides.
     os.sched_setaffinity(0, {arguments.core})
     settings = HotSettings(rounds=arguments.rounds, block=arguments.block)
-    machine = dataclasses.asdict(this_machine())
     versions = {"torch": torch.__version__, "onnx": onnx.__version__}
     models = {}
     for name, spec in MODELS.items():
