@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
     """Return a plain table; columns whose name ends in `>` are set right."""
     drawn = Table(box=None, title=title, title_justify="left", header_style="bold", pad_edge=False)
-    for column in columns:
+    for number, column in enumerate(columns):
         drawn.add_column(
-            column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold"
+            column.rstrip(">"),
+            justify="right" if column.endswith(">") else "left",
+            overflow="fold",
+            no_wrap=number == 0,  # a name cut in two cannot be searched for
         )
     for row in rows:
         drawn.add_row(*row)
