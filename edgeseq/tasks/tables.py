@@ -43,7 +43,7 @@ def find_files(folder: Path, patterns: Sequence[str]) -> dict[str, list[Path]]:
         root = Path(anchor) if anchor else folder
         try:
             found[pattern] = sorted(path for path in root.glob(relative) if path.is_file())
-        except ValueError:  # no pattern at all, such as "" or "a**"
+        except (ValueError, IndexError):  # no pattern at all, such as "", "." or "a**"
             found[pattern] = []
     return found
 

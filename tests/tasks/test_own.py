@@ -6,6 +6,7 @@ import pytest
 from edgeseq.errors import ConfigError, UsageError
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import UNKNOWN
+from edgeseq.tasks.tables import find_files
 
 SHORT = """
 files = ["data/*.csv"]
@@ -347,3 +348,8 @@ split = { by = "person", test_fraction = 1.5 }
     def test_no_toml(self, tmp_path):
         with pytest.raises(UsageError, match=r"no file .*none\.toml; name a TOML that exists"):
             load_task(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("pattern", ["", ".", "a**", "nowhere/*.csv"])
+def test_a_pattern_that_matches_nothing_matches_nothing(pattern, tmp_path):
+    assert find_files(tmp_path, [pattern]) == {pattern: []}
