@@ -37,7 +37,7 @@ class Evidence:
 
     def parity(self, reference: StreamModel, model: StreamModel) -> Parity:
         """Compare what `model` says of the stream with what `reference` says of it."""
-        frames = _cut(self.frames, model.contract)
+        frames = as_streams(self.frames, model.contract)
         expected, outputs = (np.concatenate(frame_by_frame(m, frames)) for m in (reference, model))
         return compare(expected, outputs, decision_rule(model.contract.output))
 
@@ -79,10 +79,13 @@ def gather(
     return Evidence(stream(test, steps), judge, test)
 
 
-def _cut(frames: Array, contract: Contract) -> Array:
-    """Return `(1, T, F)`; for a graph without state, as many sequences `(N, T, F)` as there are."""
+def as_streams(frames: Array, contract: Contract) -> Array:
+    """Return frames `(T, F)` as one long stream of whole calls, `(1, T, F)`.
+
+    For a graph without state: as many sequences from reset, `(N, T, F)`, as there are.
+    """
     if contract.form == "step":
-        return frames[None]
+        return frames[None, : len(frames) // contract.chunk_min * contract.chunk_min]
     length = contract.chunk_max or min(SEQUENCE_FRAMES, len(frames))
     return frames[: len(frames) // length * length].reshape(-1, length, frames.shape[1])
 

@@ -30,18 +30,16 @@ from edgeseq.errors import PromiseError, UsageError
 from edgeseq.export import Form, build_graph
 from edgeseq.models import TransformerSpec
 from edgeseq.recipes import load_recipe
-from edgeseq.runtime import StreamModel, predict
+from edgeseq.runtime import StreamModel
 from edgeseq.tasks import load_task, stored_name
-from edgeseq.tasks.base import Array, stream
+from edgeseq.tasks.base import stream
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.workflows.accuracy import as_accuracy, baselines, judge, scorable
+from edgeseq.workflows.evidence import as_streams, frame_by_frame
 from edgeseq.workflows.producer import producer
 
 REFERENCE_FRAMES = 1024
 """Fewest frames of the reference; never fewer than two calls, so that a state is carried."""
-SEQUENCE_FRAMES = 100
-"""Frames of one gate sequence, where a graph has no state."""
-
 Progress = Callable[[str], None]
 
 
@@ -159,10 +157,11 @@ class _Export:
     def _gate(self, loaded: StreamModel, name: str) -> Parity:
         """Stream real frames through ONNX Runtime; raise unless it says what PyTorch says."""
         self.say(f"{name}: {self.recipe.gate_steps:,} frames against PyTorch")
-        frames = self._gate_frames(loaded)  # (N, T, F)
+        steps = max(self.recipe.gate_steps, loaded.contract.chunk_min)
+        frames = as_streams(stream(self.test, steps), loaded.contract)  # (N, T, F)
         with torch.inference_mode():
             whole = self.exact(torch.from_numpy(frames).double()).float().numpy()
-        streamed = predict(loaded, frames)
+        streamed = frame_by_frame(loaded, frames)
         channels = whole.shape[-1]
         parity = compare(
             whole.reshape(-1, channels),
@@ -176,16 +175,6 @@ class _Export:
                 f"outputs' RMS at frame {parity.at_step} (limit {limit:.0e}); nothing was written"
             )
         return parity
-
-    def _gate_frames(self, loaded: StreamModel) -> Array:
-        """Return one long stream; for a graph without state, many sequences from reset."""
-        contract = loaded.contract
-        steps = max(self.recipe.gate_steps, contract.chunk_min)
-        frames = stream(self.test, steps)
-        if contract.form == "sequence":
-            length = self.settings.frames or min(SEQUENCE_FRAMES, steps)
-            return frames[: steps // length * length].reshape(-1, length, frames.shape[1])
-        return frames[None, : steps // contract.chunk_min * contract.chunk_min]
 
     def _reference(self, folder: Path) -> Reference:
         """Write real frames, the whole-sequence outputs of PyTorch, and its final state."""

@@ -264,7 +264,7 @@ def forget_oldest(ring_offsets):
 
 def test_nan_does_not_pass_the_gate(run_of, monkeypatch, tmp_path):
     nan = lambda loaded, frames: np.full((*frames.shape[:2], 3), np.nan, np.float32)  # noqa: E731
-    monkeypatch.setattr(export, "predict", nan)
+    monkeypatch.setattr(export, "frame_by_frame", nan)
     with pytest.raises(PromiseError):
         export_run(run_of["lstm"], tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
