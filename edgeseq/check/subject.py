@@ -77,6 +77,11 @@ class Subject:
             outputs = self.step_through(session, self.frames)
             return outputs, self.one_stream(session.state)
 
+    @cached_property
+    def parity(self) -> Parity:
+        """The shortest calls against the whole-sequence reference."""
+        return self.compare(self.outputs, self.stepped[0])
+
     def session(self, streams: int | None = None) -> StreamSession:
         """Open a session with all streams reset."""
         return StreamSession(self.model, streams=streams or self.streams)

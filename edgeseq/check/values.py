@@ -15,8 +15,7 @@ QUIET = 0.1
 
 def values(subject: Subject) -> Finding:
     """Every output, fed in the shortest calls, is the whole-sequence reference's."""
-    outputs, _ = subject.stepped
-    parity = subject.compare(subject.outputs, outputs)
+    parity = subject.parity
     return kept_within(
         "values",
         parity.relative_error,
@@ -29,7 +28,7 @@ def values(subject: Subject) -> Finding:
 
 def noise(subject: Subject) -> Finding:
     """All outputs together are as near the reference as the recipe says."""
-    parity = subject.compare(subject.outputs, subject.stepped[0])
+    parity = subject.parity
     return kept_within(
         "noise",
         parity.noise,
@@ -42,7 +41,7 @@ def decisions(subject: Subject) -> Finding:
     """The app would be told the same."""
     if subject.contract.output.kind != "logits":
         return not_checked("decisions", "the outputs are values, not classes")
-    parity = subject.compare(subject.outputs, subject.stepped[0])
+    parity = subject.parity
     return kept_within(
         "decisions",
         parity.changed_decisions,
@@ -55,7 +54,7 @@ def drift(subject: Subject) -> Finding:
     """The error does not grow with the step number."""
     if subject.contract.form == "sequence":
         return not_checked("drift", "a sequence graph carries nothing over")
-    parity = subject.compare(subject.outputs, subject.stepped[0])
+    parity = subject.parity
     if len(parity.drift) < STRETCHES:
         return not_checked("drift", f"{parity.steps} frames are too few")
     first, last = max(parity.drift[: STRETCHES // 2]), parity.drift[-1]
