@@ -85,6 +85,11 @@ def int8_name(fp32: str) -> str:
     return "int8" if fp32 == "fp32" else f"{fp32}-int8"
 
 
+def fp32_name(variant: str) -> str:
+    """Return the fp32 variant that `variant` comes from, or is."""
+    return variant.removesuffix("int8").removesuffix("-") or "fp32"
+
+
 def _quantized(
     bundle: Bundle, recipe: Recipe, scratch: Path, evidence: Evidence, say: Progress
 ) -> tuple[dict[str, Variant], dict[str, StreamModel]]:

@@ -6,6 +6,7 @@ from edgeseq.claims import Verdict, edge, latency
 from edgeseq.claims.intervals import Difference, Pair, by_recording, by_subject
 from edgeseq.report.demo import ModelReport, RecordingScore, VariantReport
 from edgeseq.workflows.demo.measure import Measurements, label
+from edgeseq.workflows.quantize import fp32_name
 
 
 def judge_claims(models: Sequence[ModelReport], measured: Measurements) -> tuple[Verdict, ...]:
@@ -28,7 +29,7 @@ def latency_evidence(
     curves = {curve.name: curve for curve in measured.positions}
     names = label(("lstm", first.name)), label(("transformer", second.name))
     ratios = {(ratio.reference, ratio.candidate): ratio for ratio in measured.hot.ratios}
-    exact = transformer.variant(_fp32_of(second))
+    exact = transformer.variant(fp32_name(second.name))
     return latency.Evidence(
         lstm=first.name,
         transformer=second.name,
@@ -41,11 +42,6 @@ def latency_evidence(
         parity=exact.parity,
         tolerance=exact.tolerance or 0.0,
     )
-
-
-def _fp32_of(variant: VariantReport) -> str:
-    name = variant.name.removesuffix("int8").removesuffix("-")
-    return name or "fp32"
 
 
 def edge_evidence(lstm: ModelReport, transformer: ModelReport) -> edge.Evidence:
