@@ -9,15 +9,7 @@ from edgeseq.cli.progress import Bar
 
 
 @click.command(short_help="All of it on real data, in minutes, with a report.")
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Directory for runs, bundles, results.json and report.html.",
-)
+@options.output("out", "DIR", "Directory for runs, bundles, results.json and report.html.")
 @click.option("--task", default="har", show_default=True, help="Task, or TOML of your own data.")
 @click.option(
     "--params",

@@ -12,15 +12,7 @@ from edgeseq.errors import UsageError
 
 @click.command(short_help="Turn a trained run into a bundle of ONNX files.")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="BUNDLE",
-    help="Directory for the bundle; an older one is replaced whole.",
-)
+@options.output("out", "BUNDLE", "Directory for the bundle; an older one is replaced whole.")
 @click.option(
     "--form",
     type=click.Choice(["step", "sequence"]),

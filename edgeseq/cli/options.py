@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -19,6 +22,14 @@ provider = click.option(
     default=None,
     help="ONNX Runtime execution provider; another one never runs in its place. Default: cpu.",
 )
+
+
+def output(name: str, metavar: str, help: str) -> Callable[[Command], Command]:
+    """Return the required option `-o`, given to the command as `name`."""
+    kind = click.Path(path_type=Path)
+    return click.option(
+        "-o", "--output", name, type=kind, required=True, metavar=metavar, help=help
+    )
 
 
 class Count(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only

@@ -41,15 +41,7 @@ from edgeseq.cli.progress import Bar
     help="Where to train.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in RUN.")
-@click.option(
-    "-o",
-    "--output",
-    "run",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="RUN",
-    help="Directory for the checkpoint.",
-)
+@options.output("run", "RUN", "Directory for the checkpoint.")
 @options.as_json
 def train(
     task: str,

@@ -101,9 +101,8 @@ class StreamSession:
         if frames.__class__ is not np.ndarray or frames.dtype != FLOAT32:
             raise StreamError(_wrong_type(frames))
         shape = (*self._lead, "T", self.contract.frame.size)
-        if frames.ndim != len(shape) or frames.shape[:-2] != self._lead:
-            raise StreamError(self._wrong_shape(frames, shape))
-        if frames.shape[-1] != shape[-1] or not frames.shape[-2]:
+        fits = frames.ndim == len(shape) and frames.shape[-2] > 0
+        if not fits or (*frames.shape[:-2], "T", frames.shape[-1]) != shape:
             raise StreamError(self._wrong_shape(frames, shape))
         if self._check_nan:
             _refuse_nan(frames)
