@@ -6,6 +6,7 @@ can be run correctly by someone who never saw the bundle. `export/README.md` is 
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -147,6 +148,11 @@ class Contract:
     """What an app does when frames are missing."""
     version: int = VERSION
     """Version of the contract's own form."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of one stream's state."""
+        return sum(math.prod(s.sized(1)) * (8 if s.dtype == "int64" else 4) for s in self.states)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract as JSON values."""

@@ -18,7 +18,12 @@ from edgeseq.report.reference import BLOCKS, refresh
 from edgeseq.report.text import demo_rows
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "export" / "README.md", ROOT / "devices" / "README.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "export" / "README.md",
+    ROOT / "devices" / "README.md",
+    ROOT / "devices" / "results" / "README.md",
+)
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
 README = PAGES[0].read_text()
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.bench.latency import Array, Candidate, Progress, pinned
+from edgeseq.bench.candidate import Array, Candidate, Progress, Stepper, nothing
+from edgeseq.bench.energy import EnergyMeter
+from edgeseq.bench.latency import pinned
 from edgeseq.bench.stats import Latency, summarise
 from edgeseq.errors import UsageError
 
@@ -22,6 +24,8 @@ class Clock:
     """Waits for some seconds."""
     cpu: Callable[[], int] = time.process_time_ns
     """Nanoseconds of CPU used by all threads of the process."""
+    joules: Callable[[], float | None] = field(default_factory=EnergyMeter)
+    """Energy that the machine has used, or none where it does not tell."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class PaceSettings:
     seconds: float = 5.0
     """Duration for each candidate, all its segments together."""
     segments: int = 5
-    """Turns that a candidate's duration is cut into; the candidates alternate."""
+    """Turns that a candidate's duration is cut into; the candidates alternate, each opened
+    afresh and closed again: threads of one that spin must not burn the time of another."""
     settle: int = 3
     """Steps at the start of a segment that do not count."""
     pin: int | None = None
@@ -50,6 +55,14 @@ class PaceSettings:
         return max(1, round(self.seconds * self.rate_hz / self.segments))
 
 
+def enough_frames(rate_hz: float) -> float:
+    """Return the seconds after which a 99th percentile can be known: some hundreds of frames.
+
+    Where none of 268 steps is too long, at most 1 % of all are (Wilson's bound at 95 %).
+    """
+    return max(5.0, 300 / rate_hz)
+
+
 @dataclass(frozen=True)
 class Paced:
     """What one candidate did at the app's frame rate."""
@@ -59,80 +72,95 @@ class Paced:
     """The step alone."""
     late: Latency
     """From the moment a frame was due to the start of its step: sleep and backlog."""
+    jitter_p50_us: float
+    """How far the time between two results was from the period, median."""
+    jitter_p99_us: float
+    """The same, 99th percentile."""
     missed: int
     """Frames whose result was not there when the next frame was due."""
     frames: int
     """Frames that counted."""
     cpu_seconds_per_hour: float
     """CPU time of the whole process, threads and pacing loop included."""
+    joules_per_hour: float | None
+    """Energy of the whole machine, everything else that runs included; none: it does not tell."""
 
 
 @dataclass
 class _Tally:
     steps: list[NDArray[np.int64]] = field(default_factory=list)
     late: list[NDArray[np.int64]] = field(default_factory=list)
+    jitter: list[NDArray[np.int64]] = field(default_factory=list)
     missed: int = 0
     cpu_ns: int = 0
     wall_ns: int = 0
+    joules: float | None = 0.0
 
 
 def measure_paced(
     candidates: Sequence[Candidate],
-    frames: Array,
     settings: PaceSettings,
     *,
     clock: Clock | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Paced], Paced]:
-    """Run `candidates` in alternating segments on frames `(T, F)` at the rate of `settings`.
+    """Run `candidates` in alternating segments at the rate of `settings`.
 
     Deadlines are absolute (`start + i / rate`), so waking late once does not shift the rest. The
     second result is the same loop around a step that does nothing: what the pacing costs.
     """
     clock = clock or Clock()
-    nothing = Candidate("", lambda frame: frame)
-    tallies = {candidate.name: _Tally() for candidate in (*candidates, nothing)}
-    rows = list(np.ascontiguousarray(frames))
+    tallies = {candidate.name: _Tally() for candidate in candidates}
+    idle = _Tally()
     total = settings.segments * len(candidates) + 1
     with pinned(settings.pin):
         for segment in range(settings.segments):
             for index, candidate in enumerate(candidates):
-                _segment(candidate, rows, settings, clock, tallies[candidate.name])
+                with candidate.open() as stepper:
+                    _segment(stepper, candidate.frames, settings, clock, tallies[candidate.name])
                 if progress:
                     progress(segment * len(candidates) + index + 1, total)
-        _segment(nothing, rows, settings, clock, tallies[""])
+        with nothing().open() as stepper:
+            _segment(stepper, nothing().frames, settings, clock, idle)
         if progress:
             progress(total, total)
-    results = {name: _result(tally, settings.rate_hz) for name, tally in tallies.items()}
-    harness = results.pop("")
-    return results, harness
+    results = {name: _result(tally, settings) for name, tally in tallies.items()}
+    return results, _result(idle, settings)
 
 
 def _segment(
-    candidate: Candidate, rows: list[Array], settings: PaceSettings, clock: Clock, tally: _Tally
+    stepper: Stepper, frames: Array, settings: PaceSettings, clock: Clock, tally: _Tally
 ) -> None:
     """Pace one segment; the frames of all segments follow each other in the stream."""
+    rows = list(np.ascontiguousarray(frames))
     done = sum(map(len, tally.steps))
-    steps, late = np.empty(settings.steps, np.int64), np.empty(settings.steps, np.int64)
+    steps, late, ends = (np.empty(settings.steps, np.int64) for _ in range(3))
     period = 1e9 / settings.rate_hz
     start = clock.now() + round(period)
     counted_from = cpu_from = 0
+    joules_from: float | None = None
     for index in range(-settings.settle, settings.steps):
         due = start + round((index + settings.settle) * period)
         _wait(due, clock)
         if index == 0:  # from here to the due time after the last frame: whole periods only
-            counted_from, cpu_from = clock.now(), clock.cpu()
+            counted_from, cpu_from, joules_from = clock.now(), clock.cpu(), clock.joules()
         begin = clock.now()
-        candidate.step(rows[(done + index) % len(rows)])
+        stepper.step(rows[(done + index) % len(rows)])
         end = clock.now()
         if index >= 0:
-            steps[index], late[index] = end - begin, begin - due
+            steps[index], late[index], ends[index] = end - begin, begin - due, end
             tally.missed += end > due + period
     _wait(start + round((settings.settle + settings.steps) * period), clock)
     tally.cpu_ns += clock.cpu() - cpu_from
     tally.wall_ns += clock.now() - counted_from
+    tally.joules = _add(tally.joules, joules_from, clock.joules())
     tally.steps.append(steps)
     tally.late.append(late)
+    tally.jitter.append(np.abs(np.diff(ends) - round(period)))
+
+
+def _add(total: float | None, before: float | None, after: float | None) -> float | None:
+    return None if total is None or before is None or after is None else total + after - before
 
 
 def _wait(until: int, clock: Clock) -> None:
@@ -141,13 +169,18 @@ def _wait(until: int, clock: Clock) -> None:
         clock.sleep(left / 1e9)
 
 
-def _result(tally: _Tally, rate_hz: float) -> Paced:
-    steps = np.concatenate(tally.steps)
+def _result(tally: _Tally, settings: PaceSettings) -> Paced:
+    steps, jitter = np.concatenate(tally.steps), np.concatenate(tally.jitter)
+    jitter_p50, jitter_p99 = np.quantile(jitter / 1e3, (0.5, 0.99)) if jitter.size else (0.0, 0.0)
+    per_hour = 3600e9 / tally.wall_ns
     return Paced(
-        rate_hz=rate_hz,
+        rate_hz=settings.rate_hz,
         step=summarise(steps),
         late=summarise(np.concatenate(tally.late)),
+        jitter_p50_us=round(float(jitter_p50), 3),
+        jitter_p99_us=round(float(jitter_p99), 3),
         missed=tally.missed,
         frames=len(steps),
-        cpu_seconds_per_hour=round(3600 * tally.cpu_ns / tally.wall_ns, 2),
+        cpu_seconds_per_hour=round(tally.cpu_ns / 1e9 * per_hour, 2),
+        joules_per_hour=None if tally.joules is None else round(tally.joules * per_hour, 1),
     )

@@ -3,53 +3,89 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeseq.bench.budget import Verdict
+from edgeseq.bench.chunks import ChunkFit
+from edgeseq.bench.conditions import Conditions
+from edgeseq.bench.gaps import IdleGap
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import Machine
 from edgeseq.bench.memory import ColdStart, Memory
 from edgeseq.bench.pace import Paced, PaceSettings
 from edgeseq.bench.stats import Latency, Ratio
+from edgeseq.bench.warmup import Warmup
+from edgeseq.budget import Verdict, require_promises
+from edgeseq.bundle import Accuracy
 from edgeseq.contract import SessionSettings
-from edgeseq.errors import PromiseError
 from edgeseq.stored import StoredResult
 
-SCHEMA = 1
+SCHEMA = 2
 Status = Literal["measured", "emulated", "estimated"]
 
 
 @dataclass(frozen=True)
-class VariantResult:
-    """Everything that was measured of one variant."""
+class Subject:
+    """What was measured: an ONNX file, and how it was run."""
 
     name: str
+    """Unique in the result: the variant, with bundle and settings where they differ."""
+    bundle: str
+    """Directory name of its bundle."""
+    variant: str
+    sha256: str
+    """Hash of the ONNX file: two results about one hash are about the same model."""
+    family: str
+    task: str
+    parameters: int
+    precision: str
+    provider: str
+    """The provider that ran, which is the one that was asked for."""
     session: SessionSettings
     """The settings it ran with."""
     file_kib: float
     """Size of the ONNX file."""
     state_kib: float
     """State of one stream."""
+    accuracy: Accuracy | None
+    """Its score on its task, from the manifest."""
+
+
+@dataclass(frozen=True)
+class VariantResult(Subject):
+    """Everything that was measured of one subject."""
+
     hot: Latency
     """One step after the other, as fast as they go."""
-    cold: ColdStart | None
-    memory: Memory | None
+    warmup: Warmup
+    """How long its first session took to get there."""
+    against_floor: Ratio
+    """Hot, against a session that does nothing: comparable between runs on one machine."""
+    chunks: ChunkFit | None
+    """Latency against the frames of a call."""
     paced: Paced | None
     """One step every 1/rate seconds."""
+    idle: tuple[IdleGap, ...] | None
+    """Latency of the step after a pause."""
+    cold: ColdStart | None
+    memory: Memory | None
 
 
 @dataclass(frozen=True)
 class Harness:
-    """What the loops themselves cost, around a step that does nothing; subtracted from nothing."""
+    """What measuring costs by itself; subtracted from nothing."""
 
     hot: Latency
+    """The timing loop around a step that does nothing."""
+    floor: Latency
+    """A `StreamSession` on a graph that does nothing: what Python and ONNX Runtime take."""
     paced: Paced | None
+    """The pacing loop around a step that does nothing."""
 
 
 @dataclass(frozen=True)
 class BenchResult(StoredResult):
-    """One run of the benchmark over some variants of one bundle."""
+    """One run of the benchmark over some variants of some bundles."""
 
     VERSION = SCHEMA
-    COMMAND = "edgeseq bench --json"
+    COMMAND = "edgeseq bench -o RESULT.json"
 
     status: Status
     """`measured` on this machine, `emulated` where an emulator ran it, else `estimated`."""
@@ -57,23 +93,20 @@ class BenchResult(StoredResult):
     """UTC, ISO 8601."""
     edgeseq: str
     """Version that measured."""
-    bundle: str
-    """Directory name of the bundle."""
-    provider: str
-    """The provider that ran, which is the one that was asked for."""
     device: str | None
     """Profile whose settings and budget were applied."""
     is_device: bool
     """Whether time and memory are that device's: that machine, its provider, no emulator."""
     machine: Machine
+    conditions: Conditions
     hot_settings: HotSettings
     pace_settings: PaceSettings | None
     variants: tuple[VariantResult, ...]
     ratios: tuple[Ratio, ...]
-    """Each variant's hot latency against the first one's."""
+    """Each variant's hot latency against the first one's, interleaved."""
     harness: Harness
     budget: tuple[Verdict, ...]
-    """The device's promises; empty without a device."""
+    """What became of every promise: of the device, against a margin, against a baseline."""
     not_measured: dict[str, str]
     """Every value that is null above, and why."""
 
@@ -81,17 +114,15 @@ class BenchResult(StoredResult):
         """Return the result of the variant `name`; `KeyError` when it was not measured."""
         return {variant.name: variant for variant in self.variants}[name]
 
-    def broken(self, *, strict: bool = False) -> tuple[Verdict, ...]:
-        """Return the promises that failed; with `strict` also those that were not checked."""
-        bad = ("fail", "not checked") if strict else ("fail",)
-        return tuple(verdict for verdict in self.budget if verdict.verdict in bad)
-
     def require_promises(self, *, strict: bool = False) -> None:
-        """Raise `PromiseError` (exit 3) that names every broken promise."""
-        broken = self.broken(strict=strict)
-        if broken:
-            listed = "; ".join(f"{item.variant} {item.promise}: {item.reason}" for item in broken)
-            raise PromiseError(
-                f"{len(broken)} promise(s) of {self.device} broke: {listed}. "
-                f"See its budget with: edgeseq devices {self.device}"
-            )
+        """Raise `PromiseError` (exit 3) that names every broken promise.
+
+        With `strict` a promise that could not be checked counts as broken.
+        """
+        hint = f"See its budget with: edgeseq devices {self.device}" if self.device else ""
+        require_promises(
+            self.budget,
+            strict=strict,
+            where=self.device or "this run",
+            next_step=hint or "See all figures with: --json",
+        )

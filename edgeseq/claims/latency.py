@@ -14,10 +14,9 @@ What counts is written here, before anything was measured:
   as long at the last position as at the first; refuted at no more than 1.25 times.
 """
 
-import math
 from dataclasses import dataclass
 
-from edgeseq.bench.stats import Latency, Ratio, grid_levels
+from edgeseq.bench.stats import Latency, Ratio
 from edgeseq.bundle import Parity
 from edgeseq.claims.verdict import Part, Verdict, Word, above, combine
 
@@ -175,20 +174,10 @@ def _missing(statement: str, rule: str) -> Part:
 def ratio_of_medians(slow: Latency, fast: Latency) -> tuple[float, float]:
     """Return a careful 95 % interval of `slow`'s median over `fast`'s.
 
-    The ends divide the ends of both medians' rank intervals, so it is wider than it need be:
-    paced steps are few and not independent.
+    The ends divide the ends of both medians' intervals, so it is wider than it need be: the two
+    took turns only now and then.
     """
-    (slow_low, slow_high), (fast_low, fast_high) = _median_interval(slow), _median_interval(fast)
-    return slow_low / fast_high, slow_high / fast_low
-
-
-def _median_interval(latency: Latency) -> tuple[float, float]:
-    """Return the quantiles between which the true median lies (normal approximation of ranks)."""
-    half = 0.98 / math.sqrt(latency.count)
-    levels = grid_levels()
-    low = int(levels.searchsorted(0.5 - half))
-    high = int(levels.searchsorted(0.5 + half))
-    return latency.grid_us[max(low - 1, 0)], latency.grid_us[min(high, len(levels) - 1)]
+    return slow.p50_low_us / fast.p50_high_us, slow.p50_high_us / fast.p50_low_us
 
 
 def _sentence(evidence: Evidence, parts: tuple[Part, ...]) -> str:

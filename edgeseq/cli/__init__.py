@@ -10,6 +10,7 @@ from edgeseq import __version__
 from edgeseq.cli.app import App
 from edgeseq.cli.bench import bench
 from edgeseq.cli.check import check
+from edgeseq.cli.compare import compare
 from edgeseq.cli.demo import demo
 from edgeseq.cli.devices import devices
 from edgeseq.cli.export import export
@@ -38,5 +39,5 @@ def main() -> None:
     """
 
 
-for command in (tasks, train, export, quantize, check, bench, inspect, devices, demo):
+for command in (tasks, train, export, quantize, check, bench, compare, inspect, devices, demo):
     main.add_command(command)

@@ -8,18 +8,41 @@ from edgeseq.cli import options
 from edgeseq.cli.progress import Bar
 
 
-@click.command(short_help="Measure latency and memory, hot and paced.")
-@options.bundle
+@click.command(short_help="Measure latency and memory, hot and paced; compare side by side.")
+@click.argument(
+    "bundles", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BUNDLE..."
+)
 @click.option(
     "--variant",
     "variants",
     multiple=True,
-    help="Measure this variant (repeatable; the first is the reference). "
-    "Default: all that run frame by frame.",
+    help="Measure this variant (repeatable). Default: all that run frame by frame; of several "
+    "bundles each one's preferred.",
+)
+@click.option(
+    "--session",
+    "sessions",
+    multiple=True,
+    metavar="CHANGE",
+    help="Measure with these session settings (repeatable): threads=2,spinning=true, or "
+    "onnxruntime for its defaults. Default: the bundle's.",
 )
 @options.provider
 @click.option("--device", metavar="NAME", help="Apply a profile's session settings and budget.")
 @click.option("--strict", is_flag=True, help="A promise that could not be checked fails, too.")
+@click.option(
+    "--margin",
+    type=options.Percent(),
+    metavar="PERCENT",
+    help="Fail where a variant is slower than the first by more than this; with --baseline, than "
+    "itself there.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="OLD.json",
+    help="Fail where a variant got worse than in this result by more than --margin (default 5).",
+)
 @click.option(
     "--rate",
     type=float,
@@ -28,10 +51,10 @@ from edgeseq.cli.progress import Bar
 )
 @click.option(
     "--seconds",
-    type=float,
-    default=5.0,
-    show_default=True,
-    help="Length of each variant's paced run; 0 leaves it out.",
+    type=options.Seconds(),
+    metavar="TIME",
+    help="Length of each variant's paced run: 5, 10m, 1h; 0 leaves it out. Default: 5, with "
+    "--device long enough to know a 99th percentile.",
 )
 @click.option(
     "--rounds",
@@ -47,41 +70,60 @@ from edgeseq.cli.progress import Bar
     show_default=True,
     help="Fresh processes for memory and cold start; 0 leaves both out.",
 )
+@click.option(
+    "--deadline",
+    type=float,
+    metavar="MS",
+    help="How old a frame may be when answered, for the advice on chunks. Default: 4 periods.",
+)
 @click.option("--pin", type=int, metavar="CORE", help="Stay on this core (Linux).")
+@options.result
+@options.summary
 @options.as_json
 def bench(
-    bundle: Path,
+    bundles: tuple[Path, ...],
     variants: tuple[str, ...],
+    sessions: tuple[str, ...],
     provider: str | None,
     device: str | None,
     strict: bool,
+    margin: float | None,
+    baseline: Path | None,
     rate: float | None,
-    seconds: float,
+    seconds: float | None,
     rounds: int,
     fresh: int,
+    deadline: float | None,
     pin: int | None,
+    out: Path | None,
+    summary: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure BUNDLE on this machine through the public `StreamSession.step()`.
+    """Measure BUNDLEs on this machine through the public `StreamSession.step()`.
 
-    Variants run interleaved with real frames, the state fed back. With --device a promise that
-    breaks is exit 3; on a machine that is not that device, time and memory are not checked.
+    All variants, bundles and session settings run interleaved in one run, on real frames, the
+    state fed back; the first is what the others are compared with. Exit 3 when a promise breaks:
+    of --device (on another machine time and memory are not checked), --margin or --baseline.
 
     \b
     edgeseq bench bundle
-    edgeseq bench bundle --variant int8 --device raspberry-pi-4 --json
+    edgeseq bench bundle --variant int8 --device raspberry-pi-4 -o result.json
+    edgeseq bench bundle --session onnxruntime --session threads=1
+    edgeseq bench before after --margin 5
     """
     from edgeseq.extras import require
 
     require("onnxruntime")
     from edgeseq.bench.latency import HotSettings
-    from edgeseq.bench.pace import PaceSettings
+    from edgeseq.bench.pace import PaceSettings, enough_frames
     from edgeseq.bench.run import BenchSettings, bench
     from edgeseq.bundle import load_bundle
-    from edgeseq.report.text import bench_tables
+    from edgeseq.report.bench import bench_sheets
 
-    loaded = load_bundle(bundle)
-    rate = rate or max(10.0, loaded.variant().contract.frame.rate_hz)
+    loaded = [load_bundle(bundle) for bundle in bundles]
+    rate = rate or max(10.0, loaded[0].variant().contract.frame.rate_hz)
+    if seconds is None:
+        seconds = enough_frames(rate) if device else 5.0
     settings = BenchSettings(
         hot=HotSettings(rounds=rounds, pin=pin),
         pace=PaceSettings(rate_hz=rate, seconds=seconds, pin=pin) if seconds else None,
@@ -94,8 +136,15 @@ def bench(
             bar.update(done, total)
 
         result = bench(
-            loaded, variants=variants, provider=provider, device=device, settings=settings,
-            progress=show,
+            *loaded, variants=variants, sessions=sessions, provider=provider, device=device,
+            margin=margin, baseline=baseline, settings=settings, progress=show,
         )  # fmt: skip
-    options.show(result.to_json() if as_json else bench_tables(result))
+    if out:
+        result.save(out)
+    sheets = bench_sheets(result, deadline_ms=deadline)
+    options.summarise(summary, sheets, title="edgeseq bench")
+    if as_json:
+        options.show(result.to_json())
+    else:
+        options.show_sheets(sheets)
     result.require_promises(strict=strict)

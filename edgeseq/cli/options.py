@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from edgeseq.report.sheet import Sheet
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,6 +35,23 @@ def output(name: str, metavar: str, help: str) -> Callable[[Command], Command]:
     )
 
 
+result = click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path),
+    metavar="RESULT.json",
+    help="Keep the result here, with all samples.",
+)
+
+summary = click.option(
+    "--summary",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="Add the tables to this file as Markdown, for the comment of a pull request.",
+)
+
+
 class Count(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
     """A whole number that may be written as 50k or 1.2M."""
 
@@ -50,6 +70,63 @@ class Count(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.
         if not match or not float(match[1]):
             self.fail(f"{value!r} is not a size; write 50k, 1.2M or 50000", param, ctx)
         return round(float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()])
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
+    """A time such as 5, 90s, 10m or 1h, in seconds."""
+
+    name = "time"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as in Click
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Return the seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value)
+        if not match:
+            self.fail(f"{value!r} is not a time; write 5, 90s, 10m or 1h", param, ctx)
+        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+class Percent(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
+    """A share that is written in per cent: 5 or 5%."""
+
+    name = "per cent"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as in Click
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Return the share, 0.05 for 5 %."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%?", str(value))
+        if not match:
+            self.fail(f"{value!r} is not a margin; write 5 or 5%", param, ctx)
+        return float(match[1]) / 100
+
+
+def summarise(file: Path | None, sheets: Iterable["Sheet"], *, title: str) -> None:
+    """Add sheets to `file` as Markdown; several commands of one job may share it."""
+    if file:
+        from edgeseq.files import write_text
+        from edgeseq.report.sheet import as_markdown
+
+        before = file.read_text(encoding="utf-8") + "\n" if file.exists() else ""
+        write_text(file, before + as_markdown(sheets, title=title))
+
+
+def show_sheets(sheets: Iterable["Sheet"]) -> None:
+    """Print sheets as tables."""
+    from edgeseq.report.sheet import as_text
+
+    show(as_text(sheets))
 
 
 def show(result: Any) -> None:  # noqa: ANN401 - JSON values, or what rich can draw

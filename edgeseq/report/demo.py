@@ -15,7 +15,7 @@ from edgeseq.claims.latency import PositionCurve
 from edgeseq.errors import PromiseError
 from edgeseq.stored import StoredResult
 
-SCHEMA = 1
+SCHEMA = 2
 RESULTS, REPORT = "results.json", "report.html"
 
 

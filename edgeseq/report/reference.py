@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from edgeseq.bench.results import BenchResult
 from edgeseq.bundle import Manifest
 from edgeseq.contract import Contract
 from edgeseq.devices import DeviceProfile, list_devices, load_device
@@ -53,7 +54,7 @@ def fields_of(schema: type[Any]) -> Callable[[], str]:
 
     def render() -> str:
         head = ("| field | takes | default | meaning |", "|---|---|---|---|")
-        return "\n".join((*head, *_rows(schema, "")))
+        return "\n".join((*head, *_rows(schema, "", {Contract: "Contract fields"})))
 
     return render
 
@@ -65,6 +66,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "manifest fields": fields_of(Manifest),
     "recipe fields": fields_of(Recipe),
     "recipe list": recipe_list,
+    "result fields": fields_of(BenchResult),
 }
 """What a page may ask for between `<!-- generated: NAME -->` and `<!-- end of generated -->`."""
 
@@ -82,26 +84,35 @@ def refresh(page: str, blocks: Mapping[str, Callable[[], str]] = BLOCKS) -> str:
     return _BLOCK.sub(block, page)
 
 
-def _rows(schema: type[Any], prefix: str) -> Iterator[str]:
-    """Yield a row for every field; nested tables follow their own row with dotted names."""
+def _rows(schema: type[Any], prefix: str, shown: dict[type[Any], str]) -> Iterator[str]:
+    """Yield a row for every field; a nested table follows its own row with dotted names.
+
+    `shown` says under which name a kind of table stands already: it is not repeated.
+    """
     hints, meanings = get_type_hints(schema), field_docs(schema)
     for field in dataclasses.fields(schema):
         hint = hints[field.name]
-        nested = _nested(hint)
+        nested, name = _nested(hint), f"{prefix}{field.name}"
         cells = (
-            f"`{prefix}{field.name}`",
-            _takes(hint),
+            f"`{name}`",
+            _takes(hint) + (f", as `{shown[nested]}`" if nested in shown else ""),
             _default(field),
             meanings.get(field.name, ""),
         )
         yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-        if nested and nested is not Contract:  # a table of its own
+        if nested and nested not in shown:
+            shown[nested] = name
             inner = ".NAME." if get_origin(hint) is dict else "."
-            yield from _rows(nested, f"{prefix}{field.name}{inner}")
+            yield from _rows(nested, f"{name}{inner}", shown)
 
 
 def field_docs(schema: type[Any]) -> dict[str, str]:
-    """Return the docstring below each field of a dataclass, on one line."""
+    """Return the docstring below each field of a dataclass, inherited ones too, on one line."""
+    inherited = [field_docs(base) for base in schema.__bases__ if dataclasses.is_dataclass(base)]
+    return {name: text for docs in [*inherited, _own_docs(schema)] for name, text in docs.items()}
+
+
+def _own_docs(schema: type[Any]) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(schema)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     return {

@@ -9,7 +9,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from edgeseq.bench.machine import Machine
-from edgeseq.bench.results import BenchResult, VariantResult
 from edgeseq.bundle import Accuracy, Bundle, Variant
 from edgeseq.devices import DeviceProfile
 from edgeseq.report.demo import REPORT, DemoResult
@@ -119,88 +118,6 @@ def _variant_row(name: str, variant: Variant, *, preferred: bool) -> tuple[str, 
         f"{latency.median_us:.1f} ({latency.fp32_median_us:.1f})" if latency else "",
         f">= {variant.contract.min_onnxruntime}",
     )
-
-
-def bench_tables(result: BenchResult) -> RenderableType:
-    """Show a benchmark: latency hot and paced, memory, ratios, budget, and the machine."""
-    parts: list[RenderableType] = [_latency(result)]
-    if any(variant.memory for variant in result.variants):
-        parts += ["", _memory(result.variants)]
-    for ratio in result.ratios:
-        parts.append(
-            f"{ratio.candidate} takes {ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of "
-            f"{ratio.reference}'s time (hot, {ratio.confidence:.0%} interval)"
-        )
-    if result.budget:
-        parts += ["", _budget(result)]
-    missing = ", ".join(result.not_measured)
-    parts.append(
-        f"\n{result.status} with {result.provider} on {machine_line(result.machine)}.\n"
-        f"The clock itself costs {result.harness.hot.p50_us:.2f} us a step; nothing is subtracted."
-        + (f"\nNot measured: {missing}." if missing else "")
-    )
-    return Group(*parts)
-
-
-def _latency(result: BenchResult) -> Table:
-    rows = []
-    for variant in result.variants:
-        hot, paced = variant.hot, variant.paced
-        row = [
-            variant.name,
-            *(f"{us:.1f}" for us in (hot.p50_us, hot.p90_us, hot.p99_us, hot.p999_us)),
-        ]
-        if paced:
-            step = paced.step
-            row += [f"{step.p50_us:.0f}", f"{step.p99_us:.0f}", f"{paced.missed}/{paced.frames}"]
-            row += [f"{paced.cpu_seconds_per_hour:.1f}"]
-        else:
-            row += [NOT_MEASURED] * 4
-        rows.append(row)
-    rate = next((f" {v.paced.rate_hz:g} Hz" for v in result.variants if v.paced), "")
-    columns = (
-        "step, us", "hot p50>", "p90>", "p99>", "p99.9>", f"paced{rate} p50>", "p99>", "missed>",
-        "CPU s/hour>",
-    )  # fmt: skip
-    return table(columns, rows)
-
-
-def _memory(variants: Sequence[VariantResult]) -> Table:
-    rows = []
-    for variant in variants:
-        cold, memory = variant.cold, variant.memory
-        if not cold or not memory:
-            continue
-        rows.append(
-            (
-                variant.name,
-                f"{variant.file_kib:.0f}",
-                f"{variant.state_kib:.1f}",
-                _number(memory.peak_rss_mib, 1),
-                _number(memory.attributable_rss_mib, 2),
-                _number(memory.model_heap_kib, 0),
-                f"{cold.total_ms:.0f}",
-                f"{cold.load_ms:.1f}",
-                f"{cold.first_step_ms:.2f}",
-            )
-        )
-    columns = (
-        "fresh process", "file KiB>", "state KiB>", "peak MiB>", "of it the model's>",
-        "model heap KiB>", "cold start ms>", "load ms>", "first call ms>",
-    )  # fmt: skip
-    return table(columns, rows)
-
-
-def _number(value: float | None, digits: int) -> str:
-    return NOT_MEASURED if value is None else f"{value:.{digits}f}"
-
-
-def _budget(result: BenchResult) -> Table:
-    rows = [
-        (item.verdict, item.variant, item.promise, item.limit, item.reason)
-        for item in result.budget
-    ]
-    return table((f"{result.device}", "variant", "promise", "limit", "why"), rows)
 
 
 def demo_rows(result: DemoResult) -> tuple[list[str], list[list[str]]]:

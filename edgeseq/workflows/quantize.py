@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgeseq import files
-from edgeseq.bench.latency import Candidate, HotSettings, measure_hot
+from edgeseq.bench.candidate import of_file
+from edgeseq.bench.latency import HotSettings, measure_hot
 from edgeseq.bench.machine import this_machine
 from edgeseq.bundle import Bundle, Latency, Manifest, Variant, load_bundle, write_manifest
 from edgeseq.errors import BundleError
@@ -17,7 +17,7 @@ from edgeseq.graph.weights import operators
 from edgeseq.quantize.dynamic import quantize_file
 from edgeseq.quantize.prefer import Choice, prefer
 from edgeseq.recipes import Recipe, load_quantization
-from edgeseq.runtime import StreamModel, StreamSession
+from edgeseq.runtime import StreamModel
 from edgeseq.tasks.base import Array, Task
 from edgeseq.workflows.evidence import Evidence, gather, is_stepped
 from edgeseq.workflows.producer import producer
@@ -138,15 +138,14 @@ def _timed(
 
     All run in turns in one process: two separate runs would compare two states of the machine.
     """
-    with ExitStack() as stack:
-        candidates = [
-            Candidate(name, stack.enter_context(StreamSession(model)).step)
-            for name, model in models.items()
-            if is_stepped(model.contract)
-        ]
-        if not candidates:
-            return variants
-        result = measure_hot(candidates, frames, hot)
+    candidates = [
+        of_file(name, Path(model.source), frames, provider="cpu", settings=model.settings)
+        for name, model in models.items()
+        if is_stepped(model.contract)
+    ]
+    if not candidates:
+        return variants
+    result = measure_hot(candidates, hot)
     machine = this_machine()
     median = {name: latency.p50_us for name, latency in result.latencies.items()}
     twins = {int8_name(name): name for name in variants}

@@ -16,7 +16,7 @@ from edgeseq.runtime import StreamSession
 
 pytestmark = pytest.mark.cuda
 
-QUICK = BenchSettings(hot=HotSettings(rounds=4, block=50, warmup=50), fresh_processes=0)
+QUICK = BenchSettings(hot=HotSettings(rounds=4, block=50), fresh_processes=0)
 
 
 def golden() -> list[Path]:

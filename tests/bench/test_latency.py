@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseq.bench.latency import Candidate, HotSettings, measure_hot, pinned, turns
+from edgeseq.bench.candidate import Candidate, fixed
+from edgeseq.bench.latency import HotSettings, measure_hot, pinned, turns
+from edgeseq.bench.warmup import BLOCK, FEWEST
 from edgeseq.errors import UsageError
+
+WARM = BLOCK * FEWEST
+"""Steps of a session whose steps are steady from the start."""
 
 FRAMES = np.arange(12, dtype=np.float32).reshape(6, 2)
 
@@ -55,10 +60,9 @@ def test_no_candidate_is_always_first():
 
 def test_exact_times_of_a_fake_clock():
     clock = FakeClock(tick=10)
-    settings = HotSettings(rounds=5, block=20, warmup=3, settle=2)
+    settings = HotSettings(rounds=5, block=20, settle=2)
     result = measure_hot(
-        [Candidate("a", taking(clock, 1000)), Candidate("b", taking(clock, 1500))],
-        FRAMES,
+        [fixed("a", taking(clock, 1000), FRAMES), fixed("b", taking(clock, 1500), FRAMES)],
         settings,
         clock=clock,
     )
@@ -67,8 +71,10 @@ def test_exact_times_of_a_fake_clock():
     assert result.latencies["b"].p999_us == pytest.approx(1.510)
     assert result.harness.p50_us == pytest.approx(0.010), "the clock's own cost, reported"
     (ratio,) = result.ratios
-    assert (ratio.candidate, ratio.reference, ratio.rounds) == ("b", "a", 5)
+    assert (ratio.candidate, ratio.reference, ratio.rounds, ratio.sessions) == ("b", "a", 5, 3)
     assert ratio.ratio == pytest.approx(1510 / 1010, abs=1e-4)
+    assert result.ratio("a", "b").ratio == pytest.approx(1010 / 1510, abs=1e-4)
+    assert result.warmups["a"].first_us == pytest.approx(1.010)
 
 
 def test_warmup_and_settling_are_not_timed():
@@ -77,21 +83,21 @@ def test_warmup_and_settling_are_not_timed():
 
     def step(frame):
         # the first steps ever, and the first two after a turn of the other, are slow
-        slow = len(calls) < 3 or (len(calls) - 3) % 12 < 2
+        timed = len(calls) - WARM
         calls.append(float(frame[0]))
-        clock.now_ns += 1_000_000 if slow else 100
+        clock.now_ns += 1_000_000 if timed < 0 or timed % 12 < 2 else 100
 
-    settings = HotSettings(rounds=4, block=10, warmup=3, settle=2)
-    result = measure_hot([Candidate("a", step)], FRAMES, settings, clock=clock)
+    settings = HotSettings(rounds=4, block=10, reopen=4, settle=2)
+    result = measure_hot([fixed("a", step, FRAMES)], settings, clock=clock)
     assert result.latencies["a"].max_us == pytest.approx(0.1)
-    assert len(calls) == 3 + 4 * 12
+    assert len(calls) == WARM + 4 * 12
 
 
 def test_frames_follow_each_other_without_a_gap():
     seen = []
-    settings = HotSettings(rounds=3, block=4, warmup=2, settle=1)
-    measure_hot([Candidate("a", lambda frame: seen.append(frame.copy()))], FRAMES, settings)
-    assert len(seen) == 2 + 3 * 5
+    settings = HotSettings(rounds=3, block=4, settle=1)
+    result = measure_hot([fixed("a", lambda frame: seen.append(frame.copy()), FRAMES)], settings)
+    assert len(seen) == 2 * result.warmups["a"].discarded + 3 * 5
     for index, frame in enumerate(seen):
         np.testing.assert_array_equal(frame, FRAMES[index % 6])
 
@@ -99,10 +105,54 @@ def test_frames_follow_each_other_without_a_gap():
 def test_candidates_do_not_share_their_place_in_the_stream():
     seen = {"a": [], "b": []}
     candidates = [
-        Candidate(name, lambda frame, name=name: seen[name].append(frame[0])) for name in seen
+        fixed(name, lambda frame, name=name: seen[name].append(frame[0]), FRAMES) for name in seen
     ]
-    measure_hot(candidates, FRAMES, HotSettings(rounds=3, block=4, warmup=2, settle=1))
-    assert seen["a"] == seen["b"]
+    measure_hot(candidates, HotSettings(rounds=3, block=4, settle=1))
+    for places in seen.values():
+        assert places == [FRAMES[index % 6, 0] for index in range(len(places))]
+
+
+def test_candidates_have_streams_of_their_own():
+    seen = {"a": set(), "b": set()}
+    streams = {"a": FRAMES, "b": FRAMES[:, :1] + 100}
+    candidates = [
+        fixed(name, lambda frame, name=name: seen[name].add(tuple(frame)), streams[name])
+        for name in seen
+    ]
+    measure_hot(candidates, HotSettings(rounds=1, block=6))
+    assert seen == {name: set(map(tuple, stream)) for name, stream in streams.items()}
+
+
+class Session:
+    """Every other session of a name is a tenth slower, by chance."""
+
+    def __init__(self, clock, opened):
+        self.clock = clock
+        opened.append(self)
+        self.takes = 1100 if len(opened) % 2 else 1000
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.takes = None
+
+    def step(self, frame):
+        self.clock.now_ns += self.takes
+
+
+def test_sessions_are_opened_afresh_and_their_chance_is_in_the_interval():
+    clock, opened = FakeClock(), []
+    candidates = [
+        fixed("a", taking(clock, 1050), FRAMES),
+        Candidate("b", lambda: Session(clock, opened), FRAMES),
+    ]
+    settings = HotSettings(rounds=40, block=5, reopen=2)
+    (ratio,) = measure_hot(candidates, settings, clock=clock).ratios
+    assert len(opened) == 20
+    assert (ratio.sessions, ratio.rounds) == (20, 40)
+    assert ratio.low < 1 < ratio.high
+    assert ratio.high - ratio.low > 0.05, "rounds of one session agree to the nanosecond"
 
 
 def test_a_slow_candidate_is_found_slower():
@@ -114,9 +164,9 @@ def test_a_slow_candidate_is_found_slower():
 
         return step
 
-    settings = HotSettings(rounds=20, block=20, warmup=10, settle=2)
+    settings = HotSettings(rounds=20, block=20, settle=2)
     result = measure_hot(
-        [Candidate("base", spin(20e-6)), Candidate("slow", spin(30e-6))], FRAMES, settings
+        [fixed("base", spin(20e-6), FRAMES), fixed("slow", spin(30e-6), FRAMES)], settings
     )
     (ratio,) = result.ratios
     assert ratio.low > 1.1, "50 % slower, and the interval leaves no doubt"
@@ -127,24 +177,23 @@ def test_a_slow_candidate_is_found_slower():
 def test_progress_counts_rounds():
     seen = []
     measure_hot(
-        [Candidate("a", lambda frame: frame)],
-        FRAMES,
-        HotSettings(rounds=3, block=1, warmup=1, settle=0),
+        [fixed("a", lambda frame: frame, FRAMES)],
+        HotSettings(rounds=3, block=1, settle=0),
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"block": 0}, {"warmup": -1}, {"settle": -1}])
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"block": 0}, {"reopen": 0}, {"settle": -1}])
 def test_settings_that_time_nothing_are_refused(wrong):
     with pytest.raises(UsageError, match="at least"):
         HotSettings(**wrong)
 
 
 def test_two_of_one_name_are_refused():
-    twin = Candidate("a", lambda frame: frame)
+    twin = fixed("a", lambda frame: frame, FRAMES)
     with pytest.raises(UsageError, match="same name"):
-        measure_hot([twin, twin], FRAMES)
+        measure_hot([twin, twin])
 
 
 needs_affinity = pytest.mark.skipif(

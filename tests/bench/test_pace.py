@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edgeseq.bench.latency import Candidate
-from edgeseq.bench.pace import Clock, PaceSettings, measure_paced
+from edgeseq.bench.candidate import Candidate, fixed
+from edgeseq.bench.pace import Clock, PaceSettings, enough_frames, measure_paced
 from edgeseq.errors import UsageError
 
 FRAMES = np.arange(7, dtype=np.float32).reshape(7, 1)
@@ -16,6 +16,7 @@ class Fake:
 
     def __init__(self, oversleep_ns=0):
         self.wall = self.cpu = 0
+        self.joules = None
         self.oversleep_ns = oversleep_ns
         self.starts = []
         self.frames = []
@@ -24,7 +25,7 @@ class Fake:
         self.wall += round(seconds * 1e9) + self.oversleep_ns
 
     def clock(self):
-        return Clock(now=lambda: self.wall, sleep=self.sleep, cpu=lambda: self.cpu)
+        return Clock(lambda: self.wall, self.sleep, lambda: self.cpu, lambda: self.joules)
 
     def step(self, *durations_ns):
         """Return a step whose calls take these times in turn."""
@@ -40,7 +41,7 @@ class Fake:
 
 def run(fake, step, **settings):
     paced, harness = measure_paced(
-        [Candidate("a", step)], FRAMES, PaceSettings(100.0, **settings), clock=fake.clock()
+        [fixed("a", step, FRAMES)], PaceSettings(100.0, **settings), clock=fake.clock()
     )
     return paced["a"], harness
 
@@ -71,8 +72,7 @@ def test_an_early_wake_is_slept_again():
         cpu=lambda: fake.cpu,
     )
     measure_paced(
-        [Candidate("a", fake.step(MS))],
-        FRAMES,
+        [fixed("a", fake.step(MS), FRAMES)],
         PaceSettings(100.0, 0.5, 1, 0),
         clock=clock,
     )
@@ -128,8 +128,7 @@ def test_candidates_alternate_and_keep_their_place():
 
     fake = Fake()
     paced, harness = measure_paced(
-        [Candidate("a", step("a")), Candidate("b", step("b"))],
-        FRAMES,
+        [fixed("a", step("a"), FRAMES), fixed("b", step("b"), FRAMES)],
         PaceSettings(100.0, seconds=0.3, segments=3, settle=0),
         clock=fake.clock(),
     )
@@ -143,8 +142,7 @@ def test_progress_ends_complete():
     seen = []
     fake = Fake()
     measure_paced(
-        [Candidate("a", lambda frame: frame)],
-        FRAMES,
+        [fixed("a", lambda frame: frame, FRAMES)],
         PaceSettings(100.0, seconds=0.1, segments=2),
         clock=fake.clock(),
         progress=lambda done, total: seen.append((done, total)),
@@ -167,8 +165,67 @@ def test_at_least_one_step():
 
 def test_real_clock_keeps_the_rate():
     paced, harness = measure_paced(
-        [Candidate("a", lambda frame: frame)], FRAMES, PaceSettings(200.0, seconds=0.2, segments=1)
+        [fixed("a", lambda frame: frame, FRAMES)], PaceSettings(200.0, seconds=0.2, segments=1)
     )
     assert paced["a"].frames == 40
     assert paced["a"].step.p50_us < 5000
     assert harness.rate_hz == 200
+
+
+def test_jitter_is_about_results_not_wakes():
+    fake = Fake()
+    # Steps of 1 and 3 ms in turn: every result comes 2 ms early or late, every start is exact.
+    paced, _ = run(fake, fake.step(MS, 3 * MS), seconds=1.0, segments=1, settle=0)
+    assert paced.late.max_us == 0
+    assert paced.jitter_p50_us == paced.jitter_p99_us == 2000
+    fake = Fake()
+    steady, _ = run(fake, fake.step(2 * MS), seconds=1.0, segments=1, settle=0)
+    assert steady.jitter_p99_us == 0
+
+
+def test_energy_where_it_is_counted():
+    fake = Fake()
+    fake.joules = 5.0
+
+    def step(frame):
+        fake.wall += MS
+        fake.joules += 0.002
+
+    paced, harness = run(fake, step, seconds=2.0, segments=2, settle=3)
+    assert paced.joules_per_hour == pytest.approx(0.002 * 100 * 3600)
+    assert harness.joules_per_hour == 0
+
+
+def test_energy_where_it_is_not():
+    fake = Fake()
+    paced, harness = run(fake, fake.step(MS), seconds=0.5, segments=1, settle=0)
+    assert paced.joules_per_hour is None
+    assert harness.joules_per_hour is None
+
+
+def test_every_segment_has_a_session_of_its_own():
+    opened = []
+
+    class Session:
+        def __enter__(self):
+            opened.append("open")
+            return self
+
+        def __exit__(self, *_):
+            opened.append("closed")
+
+        def step(self, frame):
+            assert opened[-1] == "open"
+
+    fake = Fake()
+    measure_paced(
+        [Candidate("a", Session, FRAMES), Candidate("b", Session, FRAMES)],
+        PaceSettings(100.0, seconds=0.1, segments=3),
+        clock=fake.clock(),
+    )
+    assert opened == ["open", "closed"] * 6
+
+
+def test_enough_frames_for_a_99th_percentile():
+    assert enough_frames(12.5) == 24
+    assert enough_frames(100) == 5

@@ -157,6 +157,64 @@ def test_bench_of_a_device_that_this_is_not(lstm_copy):
     call(*arguments, "--device", "raspberry-pi-zero-2w", "--strict", code=3)
 
 
+QUICK = ("--rounds", 2, "--seconds", 0, "--fresh", 0)
+
+
+def test_bench_side_by_side(lstm_copy, tmp_path):
+    summary = tmp_path / "summary.md"
+    names = ("fp32 arena=true", "fp32 onnxruntime")
+    output = call(
+        "bench", lstm_copy, "--variant", "fp32", "--session", "arena=true", "--session",
+        "onnxruntime", "--margin", "900%", "--summary", summary, *QUICK,
+    ).stdout  # fmt: skip
+    for name in names:
+        assert name in output
+    assert f"| pass | {names[1]} | hot p50 vs {names[0]} | 10 times |" in summary.read_text()
+    call("bench", lstm_copy, "--variant", "fp32", "--session", "threads=many", *QUICK, code=2)
+
+
+def test_bench_keeps_its_result_and_compare_reads_it(lstm_copy, tmp_path):
+    old, new, summary = (tmp_path / name for name in ("old.json", "new.json", "summary.md"))
+    call("bench", lstm_copy, "--variant", "fp32", "-o", old, *QUICK)
+    call(
+        "bench",
+        lstm_copy,
+        "--variant",
+        "fp32",
+        "-o",
+        new,
+        "--baseline",
+        old,
+        "--margin",
+        900,
+        *QUICK,
+    )
+    assert "hot p50 vs old.json" in call("compare", old, new, "--margin", "900").stdout
+    table = json.loads(call("compare", old, new, "--margin", 900, "--json").stdout)
+    assert {item["verdict"] for item in table["verdicts"]} == {"pass"}
+    slow = json.loads(new.read_text())
+    against = slow["variants"][0]["against_floor"]
+    slow["variants"][0]["against_floor"] = against | {
+        key: against[key] * 20 for key in ("ratio", "low", "high")
+    }
+    new.write_text(json.dumps(slow))
+    result = call("compare", old, new, "--margin", 900, "--summary", summary, code=3)
+    assert "new.json broke: fp32 hot p50 vs old.json" in result.stderr
+    assert "### edgeseq compare" in summary.read_text()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("90s", 90), ("1.5m", 90), ("2h", 7200)])
+def test_times_as_people_write_them(text, seconds):
+    from edgeseq.cli.options import Seconds
+
+    assert Seconds().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("option", [("--seconds", "soon"), ("--margin", "a lot")])
+def test_what_is_no_number_is_refused(lstm_copy, option):
+    assert "is not a" in call("bench", lstm_copy, *option, code=2).stderr
+
+
 def test_bench_without_a_gpu_says_what_to_install(lstm_copy):
     result = call("bench", lstm_copy, "--provider", "cuda", code=1)
     assert 'pip install "edgeseq[cuda]"' in result.stderr

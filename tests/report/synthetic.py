@@ -4,16 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgeseq.bench.chunks import ChunkFit
+from edgeseq.bench.conditions import Conditions
+from edgeseq.bench.gaps import IdleGap
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import Machine
 from edgeseq.bench.memory import ColdStart, Memory
 from edgeseq.bench.pace import Paced, PaceSettings
-from edgeseq.bench.results import Harness
+from edgeseq.bench.results import SCHEMA as BENCH_SCHEMA
+from edgeseq.bench.results import BenchResult, Harness, VariantResult
 from edgeseq.bench.stats import Latency, Ratio, summarise
+from edgeseq.bench.warmup import Warmup
+from edgeseq.budget import Verdict
 from edgeseq.bundle import Accuracy, Parity
 from edgeseq.claims import edge, latency
 from edgeseq.claims.intervals import Pair, by_recording, by_subject
 from edgeseq.claims.latency import PositionCurve
+from edgeseq.contract import SessionSettings
 from edgeseq.report.demo import (
     SCHEMA,
     DemoResult,
@@ -69,8 +76,8 @@ def variant(name: str, family: str, step_us: float, kib: float, seed: int) -> Va
         tolerance=0.3 if int8 else 1e-5,
         hot=latency_like(step_us, seed=seed),
         paced=Paced(
-            50.0, latency_like(step_us * 9, 250, seed), latency_like(90, 250, seed), 0, 250,
-            round(20 + step_us * 1.4, 2),
+            50.0, latency_like(step_us * 9, 250, seed), latency_like(90, 250, seed), 31.0, 140.0,
+            0, 250, round(20 + step_us * 1.4, 2), None,
         ),
         memory=Memory(
             peak_rss_mib=54 + kib / 90, rss_mib=53 + kib / 90, pss_mib=38 + kib / 90,
@@ -132,7 +139,7 @@ def demo() -> DemoResult:
     both = models()
     lstm, transformer = (model.shipped for model in both)
     positions = curves()
-    ratio = Ratio("transformer step", "lstm int8", 1.78, 1.75, 1.82, 0.95, 40)
+    ratio = Ratio("transformer step", "lstm int8", 1.78, 1.75, 1.82, 0.95, 40, 20)
     latency_evidence = latency.Evidence(
         "int8", "step", 20_000.0, ratio, lstm.paced.step, transformer.paced.step,
         positions[1], positions[2], transformer.parity, 1e-5,
@@ -173,7 +180,10 @@ def demo() -> DemoResult:
         positions=positions,
         harness=Harness(
             latency_like(0.14),
-            Paced(50.0, latency_like(0.9, 250), latency_like(80, 250), 0, 250, 14.2),
+            latency_like(4.2),
+            Paced(
+                50.0, latency_like(0.9, 250), latency_like(80, 250), 20.0, 90.0, 0, 250, 14.2, None
+            ),
         ),
         hot_settings=HotSettings(),
         pace_settings=PaceSettings(50.0),
@@ -181,4 +191,59 @@ def demo() -> DemoResult:
         claims=(latency.judge(latency_evidence), edge.judge(edge_evidence)),
         commands=("edgeseq demo -o demo --task har --params 50000 --seed 0 --fold 0",),
         not_measured={"CUDA": "this ONNX Runtime has no CUDA provider"},
+    )  # fmt: skip
+
+
+def bench_result() -> BenchResult:
+    """Return a benchmark of two variants, with a promise of every kind."""
+    return BenchResult(
+        schema=BENCH_SCHEMA,
+        status="measured",
+        created="2026-11-24T02:00:00+00:00",
+        edgeseq="0.1.0",
+        device="x86-64-vnni",
+        is_device=True,
+        machine=machine(),
+        conditions=Conditions(48.2, None, 0.4, 0.9, 0.0021, 17, 10, 70.0),
+        hot_settings=HotSettings(),
+        pace_settings=PaceSettings(100.0, 15.0),
+        variants=(measured("fp32", 19.0, 201.4, 1), measured("int8", 13.5, 63.2, 2)),
+        ratios=(Ratio("int8", "fp32", 0.71, 0.705, 0.716, 0.95, 40, 20),),
+        harness=Harness(
+            latency_like(0.14),
+            latency_like(4.2),
+            Paced(
+                100.0, latency_like(0.9, 250), latency_like(80, 250), 20.0, 90.0, 0, 250, 14.2, None
+            ),
+        ),
+        budget=(
+            Verdict("fp32", "model_kib", "pass", "4096 KiB", 201.4, "201.4 KiB is within 4096 KiB"),
+            Verdict("fp32", "step_p99_ms", "not checked", "1 ms", 0.4, "measure longer"),
+            Verdict("int8", "hot p50 vs fp32", "fail", "1.05 times", 1.2, "1.2 times [1.1, 1.3]"),
+        ),
+        not_measured={"machine.governor": "this system (linux) does not tell"},
+    )
+
+
+def measured(name: str, step_us: float, kib: float, seed: int) -> VariantResult:
+    """Return what was measured of a variant whose steps take about `step_us`."""
+    known = variant(name, "lstm", step_us, kib, seed)
+    sizes = (1, 2, 4, 8, 16, 32, 64)
+    line = tuple(9.0 + 7.5 * size for size in sizes)
+    return VariantResult(
+        name=name, bundle="har-lstm", variant=name, sha256="0" * 64, family="lstm", task="har",
+        parameters=49_812, precision=known.precision, provider="cpu", session=SessionSettings(),
+        file_kib=kib, state_kib=1.1, accuracy=known.accuracy, hot=known.hot,
+        warmup=Warmup(150, 1000, True, 241.0),
+        against_floor=Ratio(
+            name, "floor", step_us / 4.2, step_us / 4.3, step_us / 4.1, 0.95, 40, 20
+        ),
+        chunks=ChunkFit(sizes, line, 9.0, 8.9, 9.1, 7.5, 7.4, 7.6, 0.0),
+        paced=Paced(
+            100.0, latency_like(step_us * 9, 1500, seed), latency_like(90, 1500, seed), 31.0,
+            140.0, 2, 1500, round(20 + step_us * 1.4, 2), None,
+        ),
+        idle=tuple(IdleGap(gap, step_us + 5 * gap * seed / 2 + 17.5 * (seed - 1), 200.0, 10)
+                   for gap in (0.0, 1.0, 10.0)),
+        cold=known.cold, memory=known.memory,
     )  # fmt: skip

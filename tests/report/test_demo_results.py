@@ -44,8 +44,8 @@ def test_damaged_files_are_named(tmp_path: Path, content: str) -> None:
 
 def test_the_file_is_json_with_a_schema_first() -> None:
     text = json.dumps(demo().to_json())
-    assert text.startswith('{"schema": 1, "status": "measured"')
-    assert "NaN" not in text
+    assert text.startswith('{"schema": 2, "status": "measured"')
+    assert ": NaN" not in text
     assert len(text) < 300_000
 
 

@@ -36,7 +36,7 @@ from edgeseq.workflows.demo.measure import POSITIONS, Plan, fastest, measure, st
 from edgeseq.workflows.export import ExportSettings, export_run
 
 BRIEF = Plan(
-    HotSettings(rounds=3, block=10, warmup=5, settle=1),
+    HotSettings(rounds=3, block=10, settle=1),
     PaceSettings(500.0, seconds=0.04, segments=2),
     fresh_processes=0,
     position_repeats=2,
@@ -158,10 +158,12 @@ def test_everything_is_measured_in_one_run(lstm_bundle: Bundle, transformer_bund
     said: list[str] = []
     bundles = {"lstm": lstm_bundle, "transformer": transformer_bundle}
     measured = measure(bundles, None, BRIEF, progress=said.append)
-    assert list(measured.hot.latencies) == ["lstm fp32", "transformer fp32", "transformer step"]
+    assert list(measured.hot.latencies) == [
+        "lstm fp32", "transformer fp32", "transformer step", "floor",
+    ]  # fmt: skip
     assert {latency.count for latency in measured.hot.latencies.values()} == {30}
     assert [(r.reference, r.candidate) for r in measured.hot.ratios] == [
-        ("lstm fp32", "transformer fp32"), ("lstm fp32", "transformer step"),
+        ("lstm fp32", "transformer fp32"), ("lstm fp32", "transformer step"), ("lstm fp32", "floor"),
     ]  # fmt: skip
     assert {paced.frames for paced in measured.paced.values()} == {20}
     assert measured.fresh == {}

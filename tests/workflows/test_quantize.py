@@ -19,7 +19,7 @@ from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.producer import producer
 from edgeseq.workflows.quantize import int8_name, quantize_bundle
 
-QUICK = HotSettings(rounds=2, block=20, warmup=5)
+QUICK = HotSettings(rounds=2, block=20)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """The figures: what a model gives, what it costs, and how long it stays right."""
 
-from edgeseq.bench.stats import Latency, grid_levels
+import numpy as np
+
+from edgeseq.bench.stats import Latency
 from edgeseq.report.demo import DemoResult
 from edgeseq.report.html.chart import (
     BOTTOM,
@@ -23,6 +25,8 @@ from edgeseq.report.numbers import exponent, micro, scientific, short
 FLOOR = HEIGHT - BOTTOM
 NAMES = 92
 """Pixels kept free at the right for the names of lines."""
+LEVELS = np.linspace(0.005, 0.99, 150)
+"""Drawn quantiles; what lies beyond is a matter of the machine's other work."""
 
 
 def accuracy_against_size(result: DemoResult) -> Html | None:
@@ -113,8 +117,7 @@ def latency_distribution(result: DemoResult) -> Html | None:
     for look, when, item in curves:
         points = [
             (x(value), y(100 * level))
-            for value, level in zip(item.grid_us, grid_levels(), strict=True)
-            if level <= 0.99  # what lies beyond is a matter of the machine's other work
+            for value, level in zip(item.quantiles_us(LEVELS), LEVELS, strict=True)
         ]
         tip = f"{look.name}, {when}: p50 {micro(item.p50_us)}, p99 {micro(item.p99_us)}"
         chart.add(path(points, f"{look.class_} {when}", tip))
@@ -135,7 +138,7 @@ def _is_fastest(item: Latency, when: str, curves: list[tuple[Look, str, Latency]
     return item.p50_us == min(other.p50_us for _, kind, other in curves if kind == when)
 
 
-LEVELS = {("hot", True): 0.86, ("hot", False): 0.66, ("paced", True): 0.42, ("paced", False): 0.2}
+HEIGHTS = {("hot", True): 0.86, ("hot", False): 0.66, ("paced", True): 0.42, ("paced", False): 0.2}
 """Where a curve's name stands, by kind and side: four heights, so that no two names can meet."""
 
 
@@ -144,8 +147,8 @@ def _beside(
 ) -> list[Html]:
     """Write a curve's name at its side: the faster one's left of it, the slower one's right."""
     x, y = scales
-    level = LEVELS[when, left]
-    at = x(item.grid_us[int(len(item.grid_us) * level)]) + (-7 if left else 7)
+    level = HEIGHTS[when, left]
+    at = x(float(item.quantiles_us(np.array([level]))[0])) + (-7 if left else 7)
     height, anchor = y(100 * level), "end" if left else None
     return [
         text(at, height, look.name, f"name {look.class_}", anchor),

@@ -181,8 +181,9 @@ def _hot(result: DemoResult) -> str:
     hot = result.hot_settings
     return (
         f"All variants of both models in one process, {hot.rounds} rounds of {hot.block} steps "
-        f"each, in random order, after {hot.warmup} steps of warm-up, through "
-        "StreamSession.step(); the state runs on. Intervals of ratios: bootstrap over rounds."
+        f"each, in random order, through StreamSession.step(), warmed up until steps are steady; "
+        f"every {hot.reopen} rounds all sessions are opened afresh. Intervals of ratios: bootstrap "
+        "over sessions."
     )
 
 
@@ -216,7 +217,10 @@ def _memory(result: DemoResult) -> str:
 def _harness(result: DemoResult) -> str:
     if result.harness is None:
         return NOT_MEASURED
-    text = f"Timing a step that does nothing takes {micro(result.harness.hot.p50_us)}"
+    text = (
+        f"Timing a step that does nothing takes {micro(result.harness.hot.p50_us)}, a session "
+        f"whose graph does nothing {micro(result.harness.floor.p50_us)}"
+    )
     if result.harness.paced:
         paced = result.harness.paced
         text += (

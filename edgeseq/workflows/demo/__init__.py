@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgeseq import __version__, files
+from edgeseq.bench.candidate import FLOOR
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import this_machine
 from edgeseq.bench.pace import PaceSettings
@@ -81,7 +82,7 @@ class _Demo:
         rate_hz = paced_rate(frame)
         if self.quick:
             return Plan(
-                HotSettings(rounds=5, block=40, warmup=50),
+                HotSettings(rounds=5, block=40),
                 PaceSettings(rate_hz, seconds=20 / rate_hz, segments=2),
                 fresh_processes=1, fresh_steps=20, position_repeats=3,
             )  # fmt: skip
@@ -172,9 +173,11 @@ def run_demo(
         machine=machine,
         task=task_facts(loaded, test, fold, seed, next(iter(bundles.values())).manifest.origin),
         models=models,
-        ratios=measured.hot.ratios,
+        ratios=tuple(r for r in measured.hot.ratios if r.candidate != FLOOR),
         positions=measured.positions,
-        harness=Harness(measured.hot.harness, measured.paced_harness),
+        harness=Harness(
+            measured.hot.harness, measured.hot.latencies[FLOOR], measured.paced_harness
+        ),
         hot_settings=plan.hot,
         pace_settings=plan.pace,
         seconds=stages.seconds,

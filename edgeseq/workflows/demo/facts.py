@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from edgeseq.bench.machine import Machine
-from edgeseq.bench.run import state_bytes
 from edgeseq.bundle import Bundle, Origin, Variant
 from edgeseq.errors import DataError
 from edgeseq.report.demo import (
@@ -126,7 +125,7 @@ def _variant_report(name: str, variant: Variant, scores: Scores) -> VariantRepor
         name=name,
         precision=variant.precision,
         file_kib=round(variant.bytes / 1024, 3),
-        state_kib=round(state_bytes(variant.contract) / 1024, 3),
+        state_kib=round(variant.contract.state_bytes / 1024, 3),
         opset=variant.opset,
         min_onnxruntime=variant.contract.min_onnxruntime,
         accuracy=as_accuracy(score),

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.bench.latency import Array, Candidate, HotResult, HotSettings, measure_hot
+from edgeseq.bench.candidate import Array, floor, of_file
+from edgeseq.bench.latency import HotResult, HotSettings, measure_hot
 from edgeseq.bench.memory import ColdStart, Job, Memory, measure_fresh
 from edgeseq.bench.pace import Paced, PaceSettings, measure_paced
 from edgeseq.bundle import Bundle
 from edgeseq.claims.latency import PositionCurve
+from edgeseq.contract import SessionSettings
 from edgeseq.runtime import StreamSession
 from edgeseq.workflows.evidence import is_stepped
 
@@ -41,7 +43,7 @@ class Measurements:
     """What was measured, by family and variant."""
 
     hot: HotResult
-    """Candidates are named `FAMILY VARIANT`."""
+    """Candidates are named `FAMILY VARIANT`, and the floor below them."""
     paced: dict[Name, Paced]
     paced_harness: Paced
     fresh: dict[Name, tuple[ColdStart, Memory]]
@@ -68,13 +70,20 @@ def measure(
             (family, name): stack.enter_context(StreamSession(bundles[family].path, variant=name))
             for family, name in names
         }
-        candidates = [Candidate(label(name), sessions[name].step) for name in names]
+        candidates = [
+            of_file(
+                label((family, name)), bundles[family].file(name), frames,
+                provider="cpu", settings=bundles[family].variant(name).session,
+            )
+            for family, name in names
+        ]  # fmt: skip
         progress("bench: hot latency, all variants in turns")
-        hot = measure_hot(candidates, frames, plan.hot)
+        below = stack.enter_context(floor(settings=SessionSettings()))
+        hot = measure_hot([*candidates, below], plan.hot)
         progress("bench: latency against position")
         positions = _positions(sessions, sequence, frames, plan.position_repeats)
         progress(f"bench: paced at {plan.pace.rate_hz:g} Hz")
-        paced, harness = measure_paced(candidates, frames, plan.pace)
+        paced, harness = measure_paced(candidates, plan.pace)
     progress("bench: memory and cold start in fresh processes")
     fresh = _fresh(bundles, sessions, frames[0], plan)
     return Measurements(

@@ -1,0 +1,173 @@
+"""Slower than before, or than another? By how much, how sure, and is it more than is allowed?"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgeseq.bench.results import BenchResult, VariantResult
+from edgeseq.bench.stats import Ratio
+from edgeseq.budget import Verdict, Word
+
+MARGIN = 0.05
+"""How much slower is still the same, where nobody said otherwise."""
+BETWEEN_RUNS = 0.02
+"""Standard error that two runs of one file differ by even against the floor, as a share."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One quantity of one variant in two results."""
+
+    variant: str
+    quantity: str
+    unit: str
+    old: float | None
+    new: float | None
+    ratio: float | None
+    """New over old; of `hot p50` after both were divided by their run's floor."""
+    low: float | None = None
+    high: float | None = None
+    """Ends of the ratio's 95 % interval, where there is one."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two results, quantity by quantity."""
+
+    old: str
+    new: str
+    """Where they come from."""
+    apart: str | None
+    """Why times must not be compared: another machine, other versions; none if they may."""
+    changes: tuple[Change, ...]
+    missing: tuple[str, ...]
+    """Variants that only one of the two has."""
+    verdicts: tuple[Verdict, ...]
+    """Of the quantities that can be judged across runs, against the margin."""
+
+
+def within_margin(ratio: Ratio, margin: float) -> Verdict:
+    """Say whether `ratio.candidate` is slower than its reference by more than `margin` (0.05)."""
+    return _verdict(ratio.candidate, f"hot p50 vs {ratio.reference}", _of(ratio), margin)
+
+
+def compare_results(
+    old: BenchResult, new: BenchResult, margin: float, *, names: tuple[str, str] = ("old", "new")
+) -> Comparison:
+    """Compare two runs, variant by variant.
+
+    Nothing took turns between two runs, so a slow phase of the machine would look like a
+    regression. Hot medians are therefore divided by that of a session that does nothing, which
+    took turns with them in their own run; that leaves about 2 % (`BETWEEN_RUNS`), which widens the
+    interval. Paced times have no such yardstick: they are shown, never judged.
+    """
+    apart = _apart(old, new)
+    twins = [(old.variant(v.name), v) for v in new.variants if v.name in _names(old)]
+    changes = [change for pair in twins for change in _changes(*pair)]
+    return Comparison(
+        old=names[0],
+        new=names[1],
+        apart=apart,
+        changes=tuple(changes),
+        missing=tuple(sorted(_names(old) ^ _names(new))),
+        verdicts=tuple(_judged(changes, apart, margin, names[0])),
+    )
+
+
+_Estimate = tuple[float, float, float]
+"""A ratio and the ends of its interval."""
+
+
+def _names(result: BenchResult) -> set[str]:
+    return {variant.name for variant in result.variants}
+
+
+def _apart(old: BenchResult, new: BenchResult) -> str | None:
+    """Say why times of two runs are about different things."""
+    for what in ("cpu", "architecture", "cores", "onnxruntime"):
+        before, now = getattr(old.machine, what), getattr(new.machine, what)
+        if before != now:
+            return f"{what} was {before}, is {now}"
+    for variant in new.variants:
+        if variant.name in _names(old) and old.variant(variant.name).session != variant.session:
+            return f"{variant.name} ran with other session settings"
+    return None
+
+
+def _changes(old: VariantResult, new: VariantResult) -> Iterator[Change]:
+    ratio, low, high = _normalised(old.against_floor, new.against_floor)
+    yield Change(
+        new.name, "hot p50", "µs", old.hot.p50_us, new.hot.p50_us, *map(_four, (ratio, low, high))
+    )
+    pairs: tuple[tuple[str, str, float | None, float | None], ...] = (
+        ("hot p99", "µs", old.hot.p99_us, new.hot.p99_us),
+        ("paced p50", "µs", *(v.paced.step.p50_us if v.paced else None for v in (old, new))),
+        ("paced p99", "µs", *(v.paced.step.p99_us if v.paced else None for v in (old, new))),
+        ("CPU", "s/hour", *(v.paced.cpu_seconds_per_hour if v.paced else None for v in (old, new))),
+        ("peak memory", "MiB", *(v.memory.peak_rss_mib if v.memory else None for v in (old, new))),
+        ("cold start", "ms", *(v.cold.total_ms if v.cold else None for v in (old, new))),
+        ("file", "KiB", old.file_kib, new.file_kib),
+        ("state", "KiB", old.state_kib, new.state_kib),
+        ("accuracy", *_accuracy(old, new)),
+    )  # type: ignore[assignment]
+    for quantity, unit, before, now in pairs:
+        share = _four(now / before) if before and now is not None else None
+        if before is not None or now is not None:
+            yield Change(new.name, quantity, unit, before, now, share)
+
+
+def _accuracy(old: VariantResult, new: VariantResult) -> tuple[str, float | None, float | None]:
+    metric = next((v.accuracy.metric for v in (new, old) if v.accuracy), "")
+    before, now = (v.accuracy.value if v.accuracy else None for v in (old, new))
+    return metric, before, now
+
+
+def _normalised(old: Ratio, new: Ratio) -> _Estimate:
+    """Return new over old, each in multiples of its own run's floor."""
+    ratio = new.ratio / old.ratio
+    # Half widths of the logarithms' intervals add up in squares: the runs are independent.
+    halves = [math.log(item.high / item.low) / 2 for item in (old, new)]
+    half = math.hypot(*halves, 1.96 * BETWEEN_RUNS)
+    return ratio, ratio * math.exp(-half), ratio * math.exp(half)
+
+
+def _judged(changes: list[Change], apart: str | None, margin: float, old: str) -> Iterator[Verdict]:
+    """Judge what can be judged across runs: hot medians on one machine, memory, sizes."""
+    for change in changes:
+        promise = f"{change.quantity} vs {old}"
+        timed = change.quantity == "hot p50"
+        if change.quantity not in ("hot p50", "peak memory", "file", "state"):
+            continue
+        if apart and change.quantity in ("hot p50", "peak memory"):
+            limit = _limit(margin)
+            yield Verdict(change.variant, promise, "not checked", limit, change.ratio, apart)
+        elif change.ratio is not None:
+            ends = (change.low, change.high) if timed else (change.ratio, change.ratio)
+            low, high = (change.ratio if end is None else end for end in ends)
+            yield _verdict(change.variant, promise, (change.ratio, low, high), margin)
+
+
+def _of(ratio: Ratio) -> _Estimate:
+    return ratio.ratio, ratio.low, ratio.high
+
+
+def _verdict(variant: str, promise: str, estimate: _Estimate, margin: float) -> Verdict:
+    """Fail where all of the interval is beyond the margin, pass where none of it is."""
+    ratio, low, high = estimate
+    word: Word = "not checked"
+    if low > 1 + margin:
+        word = "fail"
+    elif high <= 1 + margin:
+        word = "pass"
+    interval = f" [{low:.3f}, {high:.3f}]" if low < high else ""
+    unsure = "; measure longer" if word == "not checked" else ""
+    reason = f"{ratio:.3f} times{interval}, {_limit(margin)} allowed{unsure}"
+    return Verdict(variant, promise, word, _limit(margin), round(ratio, 4), reason)
+
+
+def _limit(margin: float) -> str:
+    return f"{1 + margin:.3g} times"
+
+
+def _four(value: float) -> float:
+    return round(value, 4)
