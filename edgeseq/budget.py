@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseq.bundle import Bundle
 from edgeseq.devices import Budget, DeviceProfile
 from edgeseq.errors import PromiseError
 
@@ -64,6 +65,24 @@ def judge(
         *_limits(budget, measured, elsewhere),
         *_operators(budget, measured),
     )
+
+
+def judge_bundle(profile: DeviceProfile, bundle: Bundle, variants: Iterable[str]) -> list[Verdict]:
+    """Judge what needs no measurement: sizes and operators, the same on every machine."""
+    verdicts: list[Verdict] = []
+    for name in variants:
+        variant = bundle.variant(name)
+        known = Measured(
+            variant=name,
+            steps_ms=None,
+            peak_rss_mib=None,
+            model_kib=round(variant.bytes / 1024, 3),
+            state_kib=round(variant.contract.state_bytes / 1024, 3),
+            operators=frozenset(variant.operators),
+        )
+        hint = f"check times nothing; run edgeseq bench --device {profile.name} on it"
+        verdicts.extend(judge(profile, known, elsewhere=hint))
+    return verdicts
 
 
 def require_promises(

@@ -1,9 +1,12 @@
 """Promises: pass, fail, or honestly not checked."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from edgeseq.budget import Measured, judge, require_promises, share_bounds
+from edgeseq.budget import Measured, judge, judge_bundle, require_promises, share_bounds
+from edgeseq.bundle import load_bundle
 from edgeseq.devices import Budget, DeviceProfile, Fact
 from edgeseq.errors import PromiseError
 
@@ -75,6 +78,21 @@ def test_numbers_and_reasons():
 
 def test_no_promises_no_verdicts():
     assert judge(profile(), GOOD, elsewhere=None) == ()
+
+
+def test_a_bundle_is_judged_without_running_it():
+    bundle = load_bundle(Path(__file__).parent / "golden" / "har-lstm")
+    kib = bundle.variant("int8").bytes / 1024
+    tight = profile(
+        step_p99_ms=1.0, model_kib=kib - 0.01, state_kib=0.375,
+        forbidden_operators=("DynamicQuantizeLSTM",),
+    )  # fmt: skip
+    found = {item.promise: item for item in judge_bundle(tight, bundle, ("int8",))}
+    assert {name: item.verdict for name, item in found.items()} == {
+        "step_p99_ms": "not checked", "model_kib": "fail", "state_kib": "pass",
+        "forbidden_operators": "fail",
+    }  # fmt: skip
+    assert "edgeseq bench --device box" in found["step_p99_ms"].reason
 
 
 def of_slow(slow, total):

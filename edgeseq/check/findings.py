@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edgeseq.budget import Verdict, require_promises
 from edgeseq.bundle import Parity
 from edgeseq.errors import PromiseError
 
@@ -48,6 +49,10 @@ class CheckReport:
     frames: int
     """Frames in the reference."""
     variants: dict[str, tuple[Finding, ...]]
+    device: str | None = None
+    """Profile whose budget was applied, as far as it needs no measurement."""
+    budget: tuple[Verdict, ...] = ()
+    """What became of that device's promises."""
 
     @property
     def broken(self) -> list[tuple[str, Finding]]:
@@ -62,11 +67,17 @@ class CheckReport:
     @property
     def ok(self) -> bool:
         """Say whether no promise is broken."""
-        return not self.broken
+        return not self.broken and not any(item.verdict == "fail" for item in self.budget)
 
-    def require_kept(self) -> None:
-        """Raise `PromiseError` naming the first broken promise, if there is one."""
-        if self.ok:
+    def require_kept(self, *, strict: bool = False) -> None:
+        """Raise `PromiseError` naming the first broken promise, or those the device lost.
+
+        With `strict` a promise of the device that needs a measurement counts as broken.
+        """
+        if not self.broken:
+            where = self.device or self.bundle
+            hint = f"See its budget with: edgeseq devices {where}"
+            require_promises(self.budget, strict=strict, where=where, next_step=hint)
             return
         variant, finding = self.broken[0]
         more = f" and {len(self.broken) - 1} more" if len(self.broken) > 1 else ""

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from edgeseq.budget import judge_bundle
 from edgeseq.bundle import Bundle, Variant
 from edgeseq.check import interface, streaming, values
 from edgeseq.check.findings import CheckReport, Finding, not_checked
 from edgeseq.check.int8 import census
 from edgeseq.check.subject import Subject
 from edgeseq.contract import Contract
+from edgeseq.devices import DeviceProfile
 from edgeseq.errors import BundleError, ModelError, StreamError
 from edgeseq.extras import require
 from edgeseq.runtime import StreamModel
@@ -49,6 +51,7 @@ def check_bundle(
     *,
     provider: str = "cpu",
     seed: int = 0,
+    device: DeviceProfile | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Prove that the variants of `bundle` stream right, from its own files.
@@ -58,6 +61,7 @@ def check_bundle(
         variants: which; none: all.
         provider: `cpu` or `cuda`; another one never runs in its place.
         seed: draws random chunks and the times of resets.
+        device: profile whose budget is applied, as far as it needs no measurement.
         progress: is told what begins.
 
     Raises:
@@ -73,7 +77,9 @@ def check_bundle(
         found[name] = tuple(_check(bundle, name, variant, provider, seed))
     version = str(require("onnxruntime").__version__)
     frames = bundle.manifest.reference.frames
-    return CheckReport(str(bundle.path), provider, version, seed, frames, found)
+    budget = tuple(judge_bundle(device, bundle, names)) if device else ()
+    profile = device.name if device else None
+    return CheckReport(str(bundle.path), provider, version, seed, frames, found, profile, budget)
 
 
 def _check(

@@ -28,8 +28,8 @@ from edgeseq.cli.progress import Bar
     "onnxruntime for its defaults. Default: the bundle's.",
 )
 @options.provider
-@click.option("--device", metavar="NAME", help="Apply a profile's session settings and budget.")
-@click.option("--strict", is_flag=True, help="A promise that could not be checked fails, too.")
+@options.device
+@options.strict
 @click.option(
     "--margin",
     type=options.Percent(),

@@ -18,7 +18,7 @@ from edgeseq.cli import options
     metavar="PERCENT",
     help="How much worse is still the same.",
 )
-@click.option("--strict", is_flag=True, help="What could not be judged fails, too.")
+@options.strict
 @options.summary
 @options.as_json
 def compare(

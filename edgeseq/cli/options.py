@@ -35,6 +35,14 @@ def output(name: str, metavar: str, help: str) -> Callable[[Command], Command]:
     )
 
 
+device = click.option(
+    "--device", metavar="NAME", help="Apply a profile's session settings and budget."
+)
+
+strict = click.option(
+    "--strict", is_flag=True, help="A promise that could not be checked fails, too."
+)
+
 result = click.option(
     "-o",
     "--output",

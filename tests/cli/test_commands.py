@@ -157,6 +157,17 @@ def test_bench_of_a_device_that_this_is_not(lstm_copy):
     call(*arguments, "--device", "raspberry-pi-zero-2w", "--strict", code=3)
 
 
+def test_check_of_a_device_judges_what_needs_no_measurement(lstm_copy, tmp_path):
+    summary = tmp_path / "summary.md"
+    arguments = ("check", lstm_copy, "--device", "raspberry-pi-zero-2w", "--variant", "fp32")
+    output = call(*arguments, "--summary", summary).stdout
+    assert "pass" in output
+    assert "check times nothing" in output
+    assert summary.read_text().startswith("### edgeseq check\n")
+    assert "| pass | fp32 | model_kib |" in summary.read_text()
+    assert "step_p99_ms: check times nothing" in call(*arguments, "--strict", code=3).stderr
+
+
 QUICK = ("--rounds", 2, "--seconds", 0, "--fresh", 0)
 
 

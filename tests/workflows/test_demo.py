@@ -163,7 +163,8 @@ def test_everything_is_measured_in_one_run(lstm_bundle: Bundle, transformer_bund
     ]  # fmt: skip
     assert {latency.count for latency in measured.hot.latencies.values()} == {30}
     assert [(r.reference, r.candidate) for r in measured.hot.ratios] == [
-        ("lstm fp32", "transformer fp32"), ("lstm fp32", "transformer step"), ("lstm fp32", "floor"),
+        ("lstm fp32", "transformer fp32"), ("lstm fp32", "transformer step"),
+        ("lstm fp32", "floor"),
     ]  # fmt: skip
     assert {paced.frames for paced in measured.paced.values()} == {20}
     assert measured.fresh == {}
