@@ -122,7 +122,7 @@ class Variant:
     census: Census | None = None
     """What of it runs in int8; int8 variants only."""
     latency: Latency | None = None
-    """Its speed against fp32, where it was made from an fp32 variant."""
+    """Its speed against fp32; after `edgeseq quantize`."""
 
 
 @dataclass(frozen=True)

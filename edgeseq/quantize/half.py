@@ -121,7 +121,8 @@ class _Halving:
         self._floats = self._float_values()
         self._halves: set[str] = set()  # values that now are fp16
         self._nodes: list[Any] = []
-        self._casts: dict[str, str] = {}
+        self._before_cast: dict[str, str] = {}  # what the graph returns → the fp16 it is cast from
+        self._casts: set[str] = set()
         self._new: dict[str, TensorProto] = {}
 
     def run(self) -> None:
@@ -142,6 +143,8 @@ class _Halving:
         return values | {i.name for i in graph.initializer if i.data_type == self._float}
 
     def _as_half(self, name: str) -> str:
+        if name in self._before_cast:
+            return self._before_cast[name]
         if name in self._halves or name not in self._floats:
             return name
         if name in self._constants:
@@ -168,10 +171,12 @@ class _Halving:
 
     def _cast(self, name: str, to: str, dtype: int) -> str:
         if to not in self._casts:
-            node = self._onnx.helper.make_node("Cast", [name], [to], name=f"Cast_{to}", to=dtype)
-            self._nodes.append(node)
-            self._casts[to] = to
+            self._nodes.append(self._cast_node(name, to, dtype))
+            self._casts.add(to)
         return to
+
+    def _cast_node(self, name: str, to: str, dtype: int) -> Any:  # noqa: ANN401 - NodeProto
+        return self._onnx.helper.make_node("Cast", [name], [to], name=f"Cast_{to}", to=dtype)
 
     def _halve_outputs(self, node: "NodeProto") -> None:
         """Mark a node's outputs as fp16; behind an output of the graph comes a cast."""
@@ -182,12 +187,8 @@ class _Halving:
             if name not in results:
                 self._halves.add(name)
                 continue
-            # Later readers may as well have the float32 that the graph returns.
-            node.output[index] = f"{name}_as_fp16"
-            cast = self._onnx.helper.make_node(
-                "Cast", [node.output[index]], [name], name=f"Cast_{name}", to=self._float
-            )
-            self._nodes.append(cast)
+            half = node.output[index] = self._before_cast[name] = f"{name}_as_fp16"
+            self._nodes.append(self._cast_node(half, name, self._float))
 
     def _replace(self) -> None:
         graph = self._graph

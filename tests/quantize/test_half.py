@@ -210,6 +210,7 @@ def test_a_value_that_is_returned_and_read_on():
     )
     halve(model)
     onnx.checker.check_model(model, full_check=True)
+    assert sum(node.op_type == "Cast" for node in model.graph.node) == 3, "x, h and y, once each"
     h, y = ReferenceEvaluator(model).run(None, {"x": np.eye(2, dtype=np.float32)})
     assert h.dtype == y.dtype == np.float32
     np.testing.assert_array_equal(y, np.maximum(h, 0) @ WEIGHT[1])
