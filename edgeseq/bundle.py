@@ -103,7 +103,7 @@ class Variant:
     """Hash of the file."""
     bytes: int
     """Size of the file."""
-    precision: Literal["fp32", "int8"]
+    precision: Literal["fp32", "int8", "fp16"]
     """Of the weights' arithmetic."""
     opset: int
     """Version of ONNX's operators."""
@@ -122,7 +122,7 @@ class Variant:
     census: Census | None = None
     """What of it runs in int8; int8 variants only."""
     latency: Latency | None = None
-    """Its speed against fp32; int8 variants only."""
+    """Its speed against fp32; after `edgeseq quantize`."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Bundle:
         name = name or self.manifest.preferred
         if name not in self.manifest.variants:
             names = ", ".join(self.manifest.variants)
-            hint = " Make it with: edgeseq quantize BUNDLE" if "int8" in name else ""
+            hint = _how_to_make(name)
             raise BundleError(f'{self.path} has no variant "{name}"; it has: {names}.{hint}')
         return self.manifest.variants[name]
 
@@ -230,6 +230,14 @@ def load_bundle(path: Path | str) -> Bundle:
     for file, digest in _files(manifest):
         _verify(path, file, digest)
     return Bundle(path, manifest)
+
+
+def _how_to_make(variant: str) -> str:
+    if "int8" in variant:
+        return " Make it with: edgeseq quantize BUNDLE"
+    if "fp16" in variant:
+        return " Make it with: edgeseq quantize BUNDLE --recipe fp16"
+    return ""
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

@@ -14,10 +14,11 @@ from edgeseq.specs import load_toml
 
 @dataclass(frozen=True)
 class Quantization:
-    """How ONNX Runtime's quantizer turns fp32 weights into integers."""
+    """How fp32 weights become smaller: integers through ONNX Runtime's quantizer, or halves."""
 
-    method: Literal["dynamic"]
-    """`dynamic`: weights are quantized in the file, activations on the fly; no calibration."""
+    method: Literal["dynamic", "half"]
+    """`dynamic`: int8 weights in the file, activations quantized on the fly; no calibration. \
+`half`: fp16 weights and arithmetic; of what follows, only `max_drop` is about it."""
     operators: tuple[str, ...] = ("LSTM", "MatMul")
     """Operators to quantize. Only those that hold weights: the tool would also round the rotary \
 table that `Gather` reads, and breaks the ONNX `Attention` operator."""
@@ -31,8 +32,13 @@ table that `Gather` reads, and breaks the ONNX `Attention` operator."""
     """Least share of the weights that must run in int8 in the optimised graph, 0 to 1; below it \
 nothing is written, because the file would be int8 in name only."""
     max_drop: float = 0.5
-    """Largest loss of the task's metric at which int8 may still be preferred: points where the \
-metric is a percentage, else per cent of fp32's value."""
+    """Largest loss of the task's metric at which the variant may still be preferred: points \
+where the metric is a percentage, else per cent of fp32's value."""
+
+    @property
+    def precision(self) -> Literal["int8", "fp16"]:
+        """What the variant's precision is called."""
+        return "fp16" if self.method == "half" else "int8"
 
     def __post_init__(self) -> None:
         """Refuse shares that are no shares and drops that are gains."""

@@ -26,7 +26,7 @@ def write(folder, text, name="mine"):
 
 
 def test_lists_and_loads_every_shipped_recipe():
-    assert list_recipes() == ("int8-dynamic", "int8-per-tensor", "streaming-fp32")
+    assert list_recipes() == ("fp16", "int8-dynamic", "int8-per-tensor", "streaming-fp32")
     for name in list_recipes():
         assert load_recipe(name).name == name
         assert load_recipe(name).gate_steps == 10_000
@@ -42,6 +42,17 @@ def test_int8_promises_one_decision_in_a_hundred_and_the_same_answer_everywhere(
     recipe, how = load_quantization("int8-dynamic")
     assert recipe.tolerance.changed_decisions == 0.01
     assert how == Quantization("dynamic", reduce_range=True, int8_share=0.9, max_drop=0.5)
+
+
+def test_fp16_promises_ten_times_less_than_fp32_and_more_than_int8():
+    recipe, how = load_quantization("fp16")
+    assert (how.method, how.precision) == ("half", "fp16")
+    fp32, int8 = load_recipe("streaming-fp32"), load_recipe("int8-dynamic")
+    for name in ("relative_error", "noise", "changed_decisions"):
+        limits = [getattr(item.tolerance, name) for item in (fp32, recipe, int8)]
+        assert limits == sorted(limits)
+        assert limits[0] < limits[1] < limits[2]
+    assert int8.quantize.precision == "int8"
 
 
 def test_every_field_has_its_reason_beside_it():
@@ -78,7 +89,7 @@ def test_all_mistakes_at_once(tmp_path):
     mistakes = "\n".join(caught.value.mistakes)
     assert len(caught.value.mistakes) == 4
     assert 'tolerance.relative_eror: unknown key; did you mean "relative_error"?' in mistakes
-    assert "quantize.method: 'static' is not one of 'dynamic'" in mistakes
+    assert "quantize.method: 'static' is not one of 'dynamic', 'half'" in mistakes
     assert 'quantize.per_chanel: unknown key; did you mean "per_channel"?' in mistakes
 
 

@@ -6,46 +6,22 @@ from typing import Literal
 from edgeseq.bench.chunks import ChunkFit
 from edgeseq.bench.conditions import Conditions
 from edgeseq.bench.gaps import IdleGap
+from edgeseq.bench.gpu import Gpu
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import Machine
 from edgeseq.bench.memory import ColdStart, Memory
+from edgeseq.bench.on_gpu import OnGpu
 from edgeseq.bench.pace import Paced, PaceSettings
+from edgeseq.bench.placement import Placement
 from edgeseq.bench.stats import Latency, Ratio
+from edgeseq.bench.subjects import Subject
+from edgeseq.bench.throughput import ThroughputResult
 from edgeseq.bench.warmup import Warmup
 from edgeseq.budget import Verdict, require_promises
-from edgeseq.bundle import Accuracy
-from edgeseq.contract import SessionSettings
 from edgeseq.stored import StoredResult
 
 SCHEMA = 2
 Status = Literal["measured", "emulated", "estimated"]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What was measured: an ONNX file, and how it was run."""
-
-    name: str
-    """Unique in the result: the variant, with bundle and settings where they differ."""
-    bundle: str
-    """Directory name of its bundle."""
-    variant: str
-    sha256: str
-    """Hash of the ONNX file: two results about one hash are about the same model."""
-    family: str
-    task: str
-    parameters: int
-    precision: str
-    provider: str
-    """The provider that ran, which is the one that was asked for."""
-    session: SessionSettings
-    """The settings it ran with."""
-    file_kib: float
-    """Size of the ONNX file."""
-    state_kib: float
-    """State of one stream."""
-    accuracy: Accuracy | None
-    """Its score on its task, from the manifest."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +42,10 @@ class VariantResult(Subject):
     """Latency of the step after a pause."""
     cold: ColdStart | None
     memory: Memory | None
+    placement: Placement
+    """Which nodes ran where, by ONNX Runtime's profile of a few steps."""
+    on_gpu: OnGpu | None
+    """What only a GPU has: its memory, and copies to and from it."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +78,16 @@ class BenchResult(StoredResult):
     is_device: bool
     """Whether time and memory are that device's: that machine, its provider, no emulator."""
     machine: Machine
+    gpu: Gpu | None
+    """The GPU that ran it."""
     conditions: Conditions
     hot_settings: HotSettings
     pace_settings: PaceSettings | None
     variants: tuple[VariantResult, ...]
     ratios: tuple[Ratio, ...]
     """Each variant's hot latency against the first one's, interleaved."""
+    throughput: ThroughputResult | None
+    """Many streams in one call."""
     harness: Harness
     budget: tuple[Verdict, ...]
     """What became of every promise: of the device, against a margin, against a baseline."""

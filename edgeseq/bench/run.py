@@ -1,61 +1,26 @@
 """`bench`: everything that is measured of bundles, in one result."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from edgeseq import __version__
-from edgeseq.bench.candidate import FLOOR, floor
-from edgeseq.bench.chunks import SIZES, ChunkFit, measure_chunks
+from edgeseq.bench.candidate import FLOOR
 from edgeseq.bench.compare import MARGIN, compare_results, within_margin
 from edgeseq.bench.conditions import Conditions, Watch
-from edgeseq.bench.gaps import IdleGap, measure_gaps
-from edgeseq.bench.latency import HotResult, HotSettings, measure_hot
+from edgeseq.bench.gpu import gpu_facts
 from edgeseq.bench.machine import Machine, this_machine
-from edgeseq.bench.memory import ColdStart, Memory, measure_fresh
-from edgeseq.bench.pace import Paced, PaceSettings, measure_paced
+from edgeseq.bench.measure import BenchSettings, Found, Progress, measure
 from edgeseq.bench.results import SCHEMA, BenchResult, Harness, Status, VariantResult
 from edgeseq.bench.subjects import Target, targets
 from edgeseq.budget import Measured, Verdict, judge
 from edgeseq.bundle import Bundle, load_bundle
-from edgeseq.contract import Contract
 from edgeseq.devices import DeviceProfile, is_device, load_device
-from edgeseq.runtime.stream import LONGEST_CALL
 
-Progress = Callable[[str, int, int], object]
-"""Called with (what, done, total) now and then; what: `hot`, `chunks`, `paced` …"""
-
-
-@dataclass(frozen=True)
-class BenchSettings:
-    """What `bench` measures, and how long."""
-
-    hot: HotSettings = field(default_factory=HotSettings)
-    pace: PaceSettings | None = None
-    """Paced run; none leaves it out."""
-    chunk_rounds: int = 10
-    """Rounds over all chunk sizes; 0 leaves them out."""
-    gap_repeats: int = 10
-    """Pauses of each length; 0 leaves them out."""
-    fresh_processes: int = 5
-    """Fresh processes for each variant's memory and cold start; 0 leaves both out."""
-    fresh_steps: int = 1000
-    """Steps in each fresh process."""
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What was measured of all targets, by their names."""
-
-    hot: HotResult
-    chunks: dict[str, ChunkFit]
-    paced: dict[str, Paced]
-    paced_harness: Paced | None
-    idle: dict[str, tuple[IdleGap, ...]]
-    fresh: dict[str, tuple[ColdStart, Memory]]
+__all__ = ["BenchSettings", "bench"]
 
 
 def bench(
@@ -66,6 +31,7 @@ def bench(
     device: DeviceProfile | str | None = None,
     margin: float | None = None,
     baseline: Path | None = None,
+    allow_fallback: bool = False,
     settings: BenchSettings | None = None,
     status: Status = "measured",
     progress: Progress | None = None,
@@ -83,12 +49,13 @@ def bench(
         margin: promise that no variant is slower than the first by more than this share, or,
             with a baseline, than itself there; none: no such promise, against a baseline 5 %.
         baseline: an earlier result of this machine.
+        allow_fallback: measure what runs on the CPU in part though `cuda` was asked for.
         settings: what to measure, how long.
         status: `emulated` when an emulator runs this process.
         progress: is told how far it is.
 
     Raises:
-        ProviderError: the provider is not the one that would run.
+        ProviderError: the provider is not the one that would run, or not for every node.
         BundleError: a bundle cannot be trusted, or has no such variant.
         UsageError: no such device, or nothing that runs frame by frame.
     """
@@ -98,9 +65,10 @@ def bench(
     settings = settings or BenchSettings()
     provider = provider or ("cuda" if profile and profile.provider == "cuda" else "cpu")
     machine, watch = this_machine(), Watch()
+    gpu, no_gpu = gpu_facts() if provider == "cuda" else (None, "it ran on the CPU")
     own = profile.session if profile else None
     chosen = targets(bundles, variants, sessions, provider=provider, settings=own)
-    found = _measure(chosen, settings, progress)
+    found = measure(chosen, settings, allow_fallback=allow_fallback, progress=progress)
     results = tuple(_result(target, found) for target in chosen)
     conditions = watch.read(settings.hot.pin)
     elsewhere = _elsewhere(profile, machine, provider, status) if profile else None
@@ -114,17 +82,21 @@ def bench(
         device=profile.name if profile else None,
         is_device=profile is not None and not elsewhere,
         machine=machine,
+        gpu=gpu,
         conditions=conditions,
         hot_settings=settings.hot,
         pace_settings=settings.pace,
         variants=results,
         ratios=ratios,
+        throughput=found.throughput,
         harness=Harness(found.hot.harness, found.hot.latencies[FLOOR], found.paced_harness),
         budget=(
             *(_judge(profile, chosen, results, elsewhere) if profile else ()),
             *(within_margin(ratio, between) for ratio in ratios if between is not None),
         ),
-        not_measured=_missing(results, machine, conditions),
+        not_measured=_missing(results, machine, conditions)
+        | ({} if gpu else {"gpu": no_gpu})
+        | ({} if found.throughput else {"throughput": "no streams were asked for"}),
     )
     if before is None:
         return result
@@ -137,62 +109,7 @@ def bench(
     return replace(result, budget=(*result.budget, *against.verdicts))
 
 
-def _measure(chosen: list[Target], settings: BenchSettings, progress: Progress | None) -> _Found:
-    candidates = [target.candidate for target in chosen]
-    subject, pin = chosen[0].subject, settings.hot.pin
-    with floor(provider=subject.provider, settings=subject.session) as below:
-        hot = measure_hot([*candidates, below], settings.hot, progress=_named(progress, "hot"))
-    chunks = _chunks(chosen, settings, progress)
-    idle = {}
-    if settings.gap_repeats:
-        idle = measure_gaps(
-            candidates,
-            repeats=settings.gap_repeats,
-            pin=pin,
-            progress=_named(progress, "idle gaps"),
-        )
-    paced: dict[str, Paced] = {}
-    harness: Paced | None = None
-    if settings.pace:
-        paced, harness = measure_paced(
-            candidates, settings.pace, progress=_named(progress, "paced")
-        )
-    fresh = {}
-    if settings.fresh_processes:
-        jobs = {target.name: target.job(settings.fresh_steps) for target in chosen}
-        fresh = measure_fresh(
-            jobs, repeats=settings.fresh_processes, progress=_named(progress, "memory")
-        )
-    return _Found(hot, chunks, paced, harness, idle, fresh)
-
-
-def _chunks(
-    chosen: list[Target], settings: BenchSettings, progress: Progress | None
-) -> dict[str, ChunkFit]:
-    """Fit each target that takes more than one chunk size."""
-    if not settings.chunk_rounds:
-        return {}
-    return {
-        target.name: measure_chunks(
-            target.open,
-            target.candidate.frames,
-            sizes=sizes,
-            rounds=settings.chunk_rounds,
-            pin=settings.hot.pin,
-            progress=_named(progress, f"chunks of {target.name}"),
-        )
-        for target in chosen
-        if len(sizes := _sizes(target.contract)) > 1
-    }
-
-
-def _sizes(contract: Contract) -> tuple[int, ...]:
-    """Return the chunk sizes that the contract allows in one call."""
-    most = min(contract.chunk_max or LONGEST_CALL, LONGEST_CALL)
-    return tuple(size for size in SIZES if contract.chunk_min <= size <= most)
-
-
-def _result(target: Target, found: _Found) -> VariantResult:
+def _result(target: Target, found: Found) -> VariantResult:
     cold, memory = found.fresh.get(target.name, (None, None))
     return VariantResult(
         **vars(target.subject),
@@ -204,6 +121,8 @@ def _result(target: Target, found: _Found) -> VariantResult:
         idle=found.idle.get(target.name),
         cold=cold,
         memory=memory,
+        placement=found.placement[target.name],
+        on_gpu=found.on_gpu.get(target.name),
     )
 
 
@@ -246,6 +165,7 @@ _WHY = {
     "cold": "no fresh processes were asked for",
     "idle": "no pauses were asked for",
     "memory": "no fresh processes were asked for",
+    "on_gpu": "it ran on the CPU",
     "paced": "no rate was asked for",
     "pinned_to": "no core was asked for",
 }
@@ -271,9 +191,3 @@ def _nulls(table: dict[str, Any]) -> Iterator[str]:
             yield name
         elif isinstance(value, dict):
             yield from (f"{name}.{inner}" for inner in _nulls(value))
-
-
-def _named(progress: Progress | None, what: str) -> Callable[[int, int], object] | None:
-    if progress is None:
-        return None
-    return lambda done, total: progress(what, done, total)

@@ -9,8 +9,7 @@ import numpy as np
 
 from edgeseq.bench.candidate import Array, Candidate, of_file
 from edgeseq.bench.memory import Job
-from edgeseq.bench.results import Subject
-from edgeseq.bundle import Bundle, Variant
+from edgeseq.bundle import Accuracy, Bundle, Variant
 from edgeseq.contract import Contract, SessionSettings
 from edgeseq.errors import ConfigError, UsageError
 from edgeseq.runtime import StreamModel, StreamSession
@@ -18,6 +17,33 @@ from edgeseq.specs import parse
 
 ONNXRUNTIME = SessionSettings(threads=0, spinning=True, arena=True)
 """What ONNX Runtime does when nobody says anything: a pool as wide as the machine, spinning."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was measured: an ONNX file, and how it was run."""
+
+    name: str
+    """Unique in the result: the variant, with bundle and settings where they differ."""
+    bundle: str
+    """Directory name of its bundle."""
+    variant: str
+    sha256: str
+    """Hash of the ONNX file: two results about one hash are about the same model."""
+    family: str
+    task: str
+    parameters: int
+    precision: str
+    provider: str
+    """The provider that ran, which is the one that was asked for."""
+    session: SessionSettings
+    """The settings it ran with."""
+    file_kib: float
+    """Size of the ONNX file."""
+    state_kib: float
+    """State of one stream."""
+    accuracy: Accuracy | None
+    """Its score on its task, from the manifest."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +61,14 @@ class Target:
         """Its name in the result."""
         return self.subject.name
 
+    def load(self, provider: str | None = None) -> StreamModel:
+        """Load the weights afresh, for `provider` or its own one."""
+        provider = provider or self.subject.provider
+        return StreamModel.load(self.file, provider=provider, settings=self.subject.session)
+
     def open(self) -> StreamSession:
         """Open a fresh session on freshly loaded weights."""
-        subject = self.subject
-        model = StreamModel.load(self.file, provider=subject.provider, settings=subject.session)
-        return StreamSession(model)
+        return StreamSession(self.load())
 
     def job(self, steps: int) -> Job:
         """Return what a fresh process runs."""
@@ -157,7 +186,7 @@ def _streaming(bundle: Bundle) -> list[str]:
         raise UsageError(
             f"{bundle.path} has no variant that runs frame by frame; export with --form step"
         )
-    return sorted(names, key=lambda name: bundle.manifest.variants[name].precision)
+    return sorted(names, key=lambda name: bundle.manifest.variants[name].precision != "fp32")
 
 
 def _steps(variant: Variant) -> bool:

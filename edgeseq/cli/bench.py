@@ -76,6 +76,17 @@ from edgeseq.cli.progress import Bar
     metavar="MS",
     help="How old a frame may be when answered, for the advice on chunks. Default: 4 periods.",
 )
+@click.option(
+    "--streams",
+    type=options.Numbers(),
+    metavar="N,N,...",
+    help="Also advance so many streams in one call, such as 1,64,1024; with cuda beside the CPU.",
+)
+@click.option(
+    "--allow-fallback",
+    is_flag=True,
+    help="Measure a model on cuda even if some of its nodes run on the CPU.",
+)
 @click.option("--pin", type=int, metavar="CORE", help="Stay on this core (Linux).")
 @options.result
 @options.summary
@@ -94,6 +105,8 @@ def bench(
     rounds: int,
     fresh: int,
     deadline: float | None,
+    streams: tuple[int, ...] | None,
+    allow_fallback: bool,
     pin: int | None,
     out: Path | None,
     summary: Path | None,
@@ -117,6 +130,7 @@ def bench(
     from edgeseq.bench.latency import HotSettings
     from edgeseq.bench.pace import PaceSettings, enough_frames
     from edgeseq.bench.run import BenchSettings, bench
+    from edgeseq.bench.throughput import ThroughputSettings
     from edgeseq.bundle import load_bundle
     from edgeseq.report.bench import bench_sheets
 
@@ -128,6 +142,7 @@ def bench(
         hot=HotSettings(rounds=rounds, pin=pin),
         pace=PaceSettings(rate_hz=rate, seconds=seconds, pin=pin) if seconds else None,
         fresh_processes=fresh,
+        streams=ThroughputSettings(streams=streams) if streams else None,
     )
     with Bar() as bar:
 
@@ -137,7 +152,8 @@ def bench(
 
         result = bench(
             *loaded, variants=variants, sessions=sessions, provider=provider, device=device,
-            margin=margin, baseline=baseline, settings=settings, progress=show,
+            margin=margin, baseline=baseline, allow_fallback=allow_fallback, settings=settings,
+            progress=show,
         )  # fmt: skip
     if out:
         result.save(out)

@@ -80,6 +80,25 @@ class Count(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.
         return round(float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()])
 
 
+class Numbers(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
+    """Whole numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as in Click
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"\d+(,\d+)*", value):
+            self.fail(f"{value!r} is not a list of numbers; write 1,64,1024", param, ctx)
+        return tuple(int(part) for part in value.split(","))
+
+
 class Seconds(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
     """A time such as 5, 90s, 10m or 1h, in seconds."""
 

@@ -8,7 +8,7 @@ from edgeseq.cli import options
 from edgeseq.cli.progress import Bar
 
 
-@click.command(short_help="Add int8 variants to a bundle, and judge them.")
+@click.command(short_help="Add int8 or fp16 variants to a bundle, and judge them.")
 @options.bundle
 @click.option(
     "--recipe", default="int8-dynamic", show_default=True, help="Recipe, by name or as a TOML file."
@@ -17,17 +17,20 @@ from edgeseq.cli.progress import Bar
     "--max-drop",
     type=float,
     metavar="D",
-    help="Largest loss of the metric at which int8 is still preferred. Default: the recipe's.",
+    help="Largest loss of the metric at which a twin is still preferred. Default: the recipe's.",
 )
 @options.as_json
 def quantize(bundle: Path, recipe: str, max_drop: float | None, as_json: bool) -> None:
-    """Quantize BUNDLE's graphs to int8 and judge them: accuracy, drift, size, speed here.
+    """Make int8 (or, for GPUs, fp16) twins of BUNDLE's graphs and judge them.
+
+    Judged are accuracy, drift, size, and speed on this machine.
 
     Always writes what was asked for, unless it would be int8 in name only; marks as preferred
     what is smaller and faster and good enough.
 
     \b
     edgeseq quantize bundle --recipe int8-dynamic
+    edgeseq quantize bundle --recipe fp16
     """
     from edgeseq.extras import require
 

@@ -1,1 +1,1 @@
-"""fp32 graphs → int8 graphs that really run in int8."""
+"""fp32 graphs → int8 or fp16 graphs, and the rule for which of them to ship."""

@@ -40,7 +40,7 @@ def quantize_file(source: Path, target: Path, recipe: Recipe, *, producer: str =
         MissingExtraError: onnx or onnxruntime is not installed.
     """
     how = recipe.quantize
-    if how is None:
+    if how is None or how.precision != "int8":
         raise UsageError(f'the recipe "{recipe.name}" does not quantize; try: int8-dynamic')
     model = _read(source)
     contract = _contract(model, recipe, producer, source)

@@ -17,7 +17,8 @@ DEADLINE_PERIODS = 4
 def bench_sheets(result: BenchResult, *, deadline_ms: float | None = None) -> list[Sheet]:
     """Return all that was measured; `deadline_ms` is how old a frame may be when answered."""
     sheets = [_latency(result), _ratios(result.ratios), _paced(result), _idle(result)]
-    sheets += [_chunks(result, deadline_ms), _memory(result), verdicts(result.budget)]
+    sheets += [_chunks(result, deadline_ms), _memory(result), _streams(result), _gpu(result)]
+    sheets += [_fallback(result), verdicts(result.budget)]
     return [*(sheet for sheet in sheets if sheet.rows or sheet.notes), _conditions(result)]
 
 
@@ -180,6 +181,70 @@ def _memory(result: BenchResult) -> Sheet:
         "model heap KiB>", "cold start ms>", "load ms>", "first call ms>",
     )  # fmt: skip
     return Sheet(columns, tuple(rows))
+
+
+def _streams(result: BenchResult) -> Sheet:
+    if not (found := result.throughput):
+        return Sheet((), ())
+    rows = [
+        (
+            f"{row.name} on {row.provider}",
+            f"{row.streams:,}",
+            short(row.p50_us),
+            short(row.p99_us),
+            short(row.streams_per_second),
+            "yes" if row.in_time else "no",
+        )
+        for row in found.rows
+    ]
+    notes = [
+        f"{item.name} on {item.provider}: {item.streams_in_time:,} streams in time (99 of 100 "
+        f"steps within {short(item.limit_ms)} ms), {short(item.streams_per_second)} a second."
+        for item in found.served
+    ]
+    notes += [f"{name}: {NOT_MEASURED}, {why}." for name, why in found.not_measured.items()]
+    columns = ("many streams", "N>", "step p50 µs>", "p99 µs>", "streams a second>", "in time")
+    return Sheet(columns, tuple(rows), tuple(notes))
+
+
+def _gpu(result: BenchResult) -> Sheet:
+    rows, notes = [], []
+    for variant in result.variants:
+        if not (found := variant.on_gpu):
+            continue
+        costs = {cost.streams: cost for cost in found.copies}
+        for memory in found.memory:
+            parts = (
+                memory.context_mib, memory.weights_mib, memory.arena_mib, memory.unexplained_mib,
+                memory.peak_mib,
+            )  # fmt: skip
+            cost = costs.get(memory.streams)
+            copies = short(cost.copies_us) if cost else NOT_MEASURED
+            rows.append((variant.name, f"{memory.streams:,}", *map(short, parts), copies))
+        if found.memory_not_measured:
+            notes.append(f"{variant.name}, GPU memory: {found.memory_not_measured}.")
+    if result.gpu:
+        gpu = result.gpu
+        notes.append(
+            f"GPU: {gpu.name}, compute capability {gpu.compute_capability}, "
+            f"{gpu.memory_mib:,} MiB, driver {gpu.driver}."
+        )
+    columns = (
+        "on the GPU, MiB", "streams>", "context>", "weights>", "arena>", "unexplained>", "peak>",
+        "host copies µs a step>",
+    )  # fmt: skip
+    return Sheet(columns, tuple(rows), tuple(notes))
+
+
+def _fallback(result: BenchResult) -> Sheet:
+    """Name the nodes that ran on the CPU though a GPU was asked for."""
+    notes = [
+        f"{variant.name}: {len(variant.placement.fallback)} compute nodes ran on the CPU: "
+        f"{', '.join(variant.placement.fallback)}."
+        for variant in result.variants
+        if variant.placement.fallback
+    ]
+    return Sheet((), (), tuple(notes))
 
 
 def _conditions(result: BenchResult) -> Sheet:

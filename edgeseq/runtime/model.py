@@ -1,5 +1,7 @@
 """Loading an ONNX file for streaming: weights once, contract and provider verified."""
 
+import contextlib
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,18 @@ from edgeseq.errors import ModelError, ProviderError
 from edgeseq.extras import require
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+PROVIDER_OPTIONS = {
+    "cpu": {},
+    "cuda": {
+        "device_id": "0",  # where StreamSession puts the states
+        # TF32 is the default and keeps 10 bits of a factor: that is fp32 in name only.
+        "use_tf32": "0",
+        # The default doubles each block: more than a small model asks for, and held for ever.
+        "arena_extend_strategy": "kSameAsRequested",
+    },
+}
+"""What each provider is told; https://onnxruntime.ai/docs/execution-providers has the keys."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +101,42 @@ def session_options(settings: SessionSettings) -> Any:  # noqa: ANN401 - onnxrun
     return options
 
 
-def open_session(path: Path, provider: str, settings: SessionSettings) -> Any:  # noqa: ANN401
-    """Return an `onnxruntime.InferenceSession` that runs on `provider`, or raise."""
+def open_session(
+    path: Path, provider: str, settings: SessionSettings, *, profile: Path | None = None
+) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+    """Return an `onnxruntime.InferenceSession` that runs on `provider`, or raise.
+
+    The session runs on `provider`; single nodes that it has no kernel for run on the CPU, which
+    `edgeseq.bench.placement` finds out.
+
+    Args:
+        path: the ONNX file.
+        provider: `cpu` or `cuda`.
+        settings: session settings.
+        profile: how the name of ONNX Runtime's profile begins; none: no profile.
+    """
     ort = require("onnxruntime")
     wanted = _provider(provider, ort.get_available_providers())
+    options = session_options(settings)
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    if provider == "cuda":
+        _load_cuda(ort)
     providers = list(dict.fromkeys((wanted, PROVIDERS["cpu"])))
     try:
-        session = ort.InferenceSession(str(path), session_options(settings), providers=providers)
+        session = ort.InferenceSession(
+            str(path),
+            options,
+            providers=providers,
+            provider_options=[PROVIDER_OPTIONS[provider], {}][: len(providers)],
+            enable_fallback=0,  # else it prints, and runs on the CPU
+        )
     except Exception as error:  # onnxruntime raises classes of its own per status code
         reason = str(error).strip().splitlines()[-1]
+        if provider != "cpu":
+            open_session(path, "cpu", settings)  # raises where it is the file that is bad
+            raise ProviderError(f"{wanted} cannot start: {reason}. {_CUDA}") from None
         raise ModelError(
             f"ONNX Runtime {ort.__version__} cannot load {path}: {reason}. "
             "If the file is cut or damaged, export again"
@@ -104,6 +145,13 @@ def open_session(path: Path, provider: str, settings: SessionSettings) -> Any:  
     if running != wanted:
         raise ProviderError(f"asked for {wanted}, but ONNX Runtime would run {running}. {_CUDA}")
     return session
+
+
+def _load_cuda(ort: Any) -> None:  # noqa: ANN401 - onnxruntime is untyped
+    """Load the CUDA libraries that pip installs: the linker does not look for them there."""
+    if hasattr(ort, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            ort.preload_dlls()
 
 
 def _require_release(oldest: str, path: Path) -> None:

@@ -1,10 +1,11 @@
-"""A bundle gains int8 variants, each judged against the fp32 one it came from."""
+"""A bundle gains int8 or fp16 variants, each judged against the fp32 one it came from."""
 
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from edgeseq import files
 from edgeseq.bench.candidate import of_file
@@ -15,6 +16,7 @@ from edgeseq.errors import BundleError
 from edgeseq.extras import require
 from edgeseq.graph.weights import operators
 from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.half import halve_file
 from edgeseq.quantize.prefer import Choice, prefer
 from edgeseq.recipes import Recipe, load_quantization
 from edgeseq.runtime import StreamModel
@@ -23,6 +25,8 @@ from edgeseq.workflows.evidence import Evidence, gather, is_stepped
 from edgeseq.workflows.producer import producer
 
 HOT = HotSettings(rounds=20)
+
+Precision = Literal["int8", "fp16"]
 
 Progress = Callable[[str], None]
 
@@ -37,23 +41,25 @@ def quantize_bundle(
     hot: HotSettings = HOT,
     progress: Progress | None = None,
 ) -> Bundle:
-    """Add an int8 twin to every fp32 variant of the bundle at `path`, and choose what to ship.
+    """Add an int8 or fp16 twin to every fp32 variant of the bundle, and choose what to ship.
 
-    Size, speed on this machine, drift and accuracy on the task are recorded in the manifest. An
-    int8 that is no better is a result, not a failure. The bundle is replaced as a whole at the
-    end; until then, and whenever this fails, the old one is there.
+    Size, speed on this machine, drift and accuracy on the task are recorded in the manifest. A
+    twin that is no better is a result, not a failure. Twins of another precision stay, and so
+    does one that is preferred: it was better than fp32 already. The bundle is replaced as a
+    whole at the end; until then, and whenever this fails, the old one is there.
 
     Args:
         path: the bundle.
         recipe: a shipped recipe with a `[quantize]`, or the path of one.
-        max_drop: largest loss of the task's metric at which int8 is preferred; none: the recipe's.
+        max_drop: largest loss of the task's metric at which a twin is preferred; none: the
+            recipe's.
         task: what to judge on; none: what the model was trained on, if its data is here.
-        accuracy: measure accuracy; without it, int8 is not preferred.
+        accuracy: measure accuracy; without it, no twin is preferred.
         hot: how long to measure latency.
         progress: is told what begins.
 
     Raises:
-        PromiseError: most weights would still run in fp32.
+        PromiseError: most weights would still run in fp32, or one is too large for fp16.
         BundleError: the bundle cannot be trusted.
         UsageError: no such recipe, or a task with other frames.
     """
@@ -65,14 +71,15 @@ def quantize_bundle(
     evidence = gather(bundle, loaded.gate_steps, task=task, accuracy=accuracy)
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        variants, models = _quantized(bundle, loaded, scratch, evidence, say)
+        variants, models = _quantized(bundle, loaded, how.precision, scratch, evidence, say)
         say("latency of all variants in turns")
-        variants = _timed(variants, models, evidence.frames, hot)
+        variants = _timed(variants, models, how.precision, evidence.frames, hot)
         drop = how.max_drop if max_drop is None else max_drop
-        choice = _choose(bundle.manifest, variants, drop, evidence.missing)
+        choice = _choose(bundle.manifest, variants, how.precision, drop, evidence.missing)
+        others = {n: v for n, v in bundle.manifest.variants.items() if n not in variants}
         manifest = replace(
             bundle.manifest,
-            variants=variants,
+            variants=variants | others,
             preferred=choice.preferred,
             preferred_because=choice.because,
         )
@@ -80,18 +87,25 @@ def quantize_bundle(
     return load_bundle(path)
 
 
-def int8_name(fp32: str) -> str:
-    """Return what the int8 twin of a variant is called: `fp32` → `int8`, `step` → `step-int8`."""
-    return "int8" if fp32 == "fp32" else f"{fp32}-int8"
+def twin_name(fp32: str, precision: str) -> str:
+    """Return what a variant's twin is called: `fp32` → `int8`, `step` → `step-int8`."""
+    return precision if fp32 == "fp32" else f"{fp32}-{precision}"
 
 
 def fp32_name(variant: str) -> str:
     """Return the fp32 variant that `variant` comes from, or is."""
-    return variant.removesuffix("int8").removesuffix("-") or "fp32"
+    for precision in ("int8", "fp16"):
+        variant = variant.removesuffix(precision).removesuffix("-")
+    return variant or "fp32"
 
 
 def _quantized(
-    bundle: Bundle, recipe: Recipe, scratch: Path, evidence: Evidence, say: Progress
+    bundle: Bundle,
+    recipe: Recipe,
+    precision: Precision,
+    scratch: Path,
+    evidence: Evidence,
+    say: Progress,
 ) -> tuple[dict[str, Variant], dict[str, StreamModel]]:
     """Return the fp32 variants and their new twins, judged, and all of them loaded."""
     variants: dict[str, Variant] = {}
@@ -99,16 +113,16 @@ def _quantized(
     for name, fp32 in bundle.manifest.variants.items():
         if fp32.precision != "fp32":
             continue
-        twin = int8_name(name)
+        twin = twin_name(name, precision)
         say(f"{name} → {twin}")
         file = scratch / f"model.{twin}.onnx"
-        int8 = _variant(bundle.file(name), file, fp32, recipe)
+        made = _variant(bundle.file(name), file, fp32, recipe, precision)
         models[name] = StreamModel.load(bundle.file(name), settings=fp32.session)
         models[twin] = StreamModel.load(file, settings=fp32.session)
         say(f"{twin}: {len(evidence.frames):,} frames against {name}, accuracy of both")
         variants[name] = replace(fp32, accuracy=evidence.accuracy(models[name]) or fp32.accuracy)
         variants[twin] = replace(
-            int8,
+            made,
             contract=models[twin].contract,
             parity=evidence.parity(models[name], models[twin]),
             accuracy=evidence.accuracy(models[twin]),
@@ -116,15 +130,21 @@ def _quantized(
     return variants, models
 
 
-def _variant(source: Path, file: Path, fp32: Variant, recipe: Recipe) -> Variant:
+def _variant(
+    source: Path, file: Path, fp32: Variant, recipe: Recipe, precision: Precision
+) -> Variant:
     """Quantize `source` to `file`; return what can be said of it without running it."""
-    census = quantize_file(source, file, recipe, producer=producer())
+    census = None
+    if precision == "int8":
+        census = quantize_file(source, file, recipe, producer=producer())
+    else:
+        halve_file(source, file, recipe, producer=producer())
     return replace(
         fp32,
         file=file.name,
         sha256=files.sha256(file),
         bytes=file.stat().st_size,
-        precision="int8",
+        precision=precision,
         operators=operators(require("onnx").load(file)),
         tolerance=recipe.tolerance,
         census=census,
@@ -132,7 +152,11 @@ def _variant(source: Path, file: Path, fp32: Variant, recipe: Recipe) -> Variant
 
 
 def _timed(
-    variants: dict[str, Variant], models: Mapping[str, StreamModel], frames: Array, hot: HotSettings
+    variants: dict[str, Variant],
+    models: Mapping[str, StreamModel],
+    precision: Precision,
+    frames: Array,
+    hot: HotSettings,
 ) -> dict[str, Variant]:
     """Return the variants with their latency beside their fp32 twin's, where they can be stepped.
 
@@ -148,7 +172,7 @@ def _timed(
     result = measure_hot(candidates, hot)
     machine = this_machine()
     median = {name: latency.p50_us for name, latency in result.latencies.items()}
-    twins = {int8_name(name): name for name in variants}
+    twins = {twin_name(name, precision): name for name in variants}
     return {
         name: replace(
             variant,
@@ -164,15 +188,21 @@ def _timed(
 
 
 def _choose(
-    manifest: Manifest, variants: Mapping[str, Variant], max_drop: float, missing: str
+    manifest: Manifest,
+    variants: Mapping[str, Variant],
+    precision: Precision,
+    max_drop: float,
+    missing: str,
 ) -> Choice:
-    """Judge the int8 twin of what is preferred in fp32: the form of the graph is not at stake."""
-    forms = {int8_name(name): name for name in variants}
+    """Judge the twin of what is preferred in fp32: the form of the graph is not at stake."""
+    if manifest.preferred not in variants:  # a twin of another precision, better than fp32
+        return Choice(manifest.preferred, manifest.preferred_because)
+    forms = {twin_name(name, precision): name for name in variants}
     fp32 = forms.get(manifest.preferred, manifest.preferred)
-    int8 = int8_name(fp32)
+    twin = twin_name(fp32, precision)
     return prefer(
         (fp32, variants[fp32]),
-        (int8, variants[int8]),
+        (twin, variants[twin]),
         max_drop=max_drop,
         no_accuracy=missing,
     )

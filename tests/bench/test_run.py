@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edgeseq.bench import run
+from edgeseq.bench import measure, run
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import this_machine
 from edgeseq.bench.memory import Memory
@@ -127,7 +127,7 @@ def test_every_null_has_its_reason(bundle):
         ".".join((where, *path))
         for where in ("machine", "conditions")
         for path in nulls(table[where])
-    }
+    } | {"gpu", "throughput"}
     for variant in table["variants"]:
         expected |= {".".join(("variants", variant["name"], *path)) for path in nulls(variant)}
     assert set(result.not_measured) == expected
@@ -386,7 +386,7 @@ def test_frames_are_the_reference_stream(bundle, monkeypatch):
         seen.extend(candidates)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "measure_hot", spy)
+    monkeypatch.setattr(measure, "measure_hot", spy)
     with pytest.raises(KeyboardInterrupt):
         bench(bundle, settings=HOT_ONLY)
     *variants, floor = seen

@@ -184,6 +184,12 @@ def test_bench_side_by_side(lstm_copy, tmp_path):
     call("bench", lstm_copy, "--variant", "fp32", "--session", "threads=many", *QUICK, code=2)
 
 
+def test_bench_of_many_streams(lstm_copy):
+    output = call("bench", lstm_copy, "--variant", "fp32", "--streams", "1,16", *QUICK).stdout
+    assert "fp32 on cpu: 16 streams in time" in output
+    assert "write 1,64,1024" in call("bench", lstm_copy, "--streams", "many", code=2).stderr
+
+
 def test_bench_keeps_its_result_and_compare_reads_it(lstm_copy, tmp_path):
     old, new, summary = (tmp_path / name for name in ("old.json", "new.json", "summary.md"))
     call("bench", lstm_copy, "--variant", "fp32", "-o", old, *QUICK)

@@ -11,6 +11,7 @@ from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import Machine
 from edgeseq.bench.memory import ColdStart, Memory
 from edgeseq.bench.pace import Paced, PaceSettings
+from edgeseq.bench.placement import Placement
 from edgeseq.bench.results import SCHEMA as BENCH_SCHEMA
 from edgeseq.bench.results import BenchResult, Harness, VariantResult
 from edgeseq.bench.stats import Latency, Ratio, summarise
@@ -204,11 +205,13 @@ def bench_result() -> BenchResult:
         device="x86-64-vnni",
         is_device=True,
         machine=machine(),
+        gpu=None,
         conditions=Conditions(48.2, None, 0.4, 0.9, 0.0021, 17, 10, 70.0),
         hot_settings=HotSettings(),
         pace_settings=PaceSettings(100.0, 15.0),
         variants=(measured("fp32", 19.0, 201.4, 1), measured("int8", 13.5, 63.2, 2)),
         ratios=(Ratio("int8", "fp32", 0.71, 0.705, 0.716, 0.95, 40, 20),),
+        throughput=None,
         harness=Harness(
             latency_like(0.14),
             latency_like(4.2),
@@ -246,4 +249,6 @@ def measured(name: str, step_us: float, kib: float, seed: int) -> VariantResult:
         idle=tuple(IdleGap(gap, step_us + 5 * gap * seed / 2 + 17.5 * (seed - 1), 200.0, 10)
                    for gap in (0.0, 1.0, 10.0)),
         cold=known.cold, memory=known.memory,
+        placement=Placement("cpu", {"CPUExecutionProvider": {"LSTM": 2}}, (), 0.0, 0.0, 3, "x"),
+        on_gpu=None,
     )  # fmt: skip

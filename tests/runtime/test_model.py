@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import onnx
 import pytest
 
 from edgeseq.contract import SessionSettings
 from edgeseq.errors import BundleError, ModelError, ProviderError
 from edgeseq.runtime import StreamModel, StreamSession
+from edgeseq.runtime.model import _load_cuda, open_session
 
 
 def test_a_bundle_and_its_bare_file_are_the_same_model(lstm_bundle):
@@ -78,3 +81,63 @@ def test_an_unknown_variant_names_those_there_are(lstm_bundle):
         f'{lstm_bundle.path} has no variant "int8"; it has: fp32. Make it with: '
         "edgeseq quantize BUNDLE"
     )
+
+
+@pytest.fixture
+def cuda_build(monkeypatch):
+    """An ONNX Runtime that has CUDA, up to the session; what it is asked for."""
+    import onnxruntime
+
+    asked, real = {}, onnxruntime.InferenceSession
+
+    def session(path, options, **arguments):
+        asked.update(arguments, path=path)
+        if arguments["providers"][0] != "CUDAExecutionProvider":
+            return real(path, options, **arguments)
+        if "error" in asked:
+            raise RuntimeError(asked["error"])
+        return SimpleNamespace(get_providers=lambda: arguments["providers"])
+
+    cuda = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: cuda)
+    return asked
+
+
+def test_cuda_is_told_to_compute_fp32_in_fp32(lstm_bundle, cuda_build):
+    """TF32 is ONNX Runtime's default: a parity of 1e-5 would be a matter of the GPU's age."""
+    open_session(lstm_bundle.file(), "cuda", SessionSettings())
+    assert cuda_build["providers"] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert cuda_build["provider_options"][0]["use_tf32"] == "0"
+    assert cuda_build["provider_options"][1] == {}
+    assert cuda_build["enable_fallback"] == 0
+    open_session(lstm_bundle.file(), "cpu", SessionSettings())
+    assert cuda_build["providers"] == ["CPUExecutionProvider"]
+    assert cuda_build["provider_options"] == [{}]
+
+
+def test_cuda_that_cannot_start_is_not_the_files_fault(lstm_bundle, cuda_build, tmp_path):
+    cuda_build["error"] = "EP failed\nCUDA failure 35: CUDA driver version is insufficient"
+    with pytest.raises(ProviderError) as error:
+        open_session(lstm_bundle.file(), "cuda", SessionSettings())
+    text = str(error.value)
+    assert text.startswith("CUDAExecutionProvider cannot start: CUDA failure 35: CUDA driver")
+    assert "nvidia-smi" in text
+    assert "\n" not in text
+    (tmp_path / "cut.onnx").write_bytes(lstm_bundle.file().read_bytes()[:100])
+    with pytest.raises(ModelError, match=r"cannot load .*cut.onnx"):
+        open_session(tmp_path / "cut.onnx", "cuda", SessionSettings())
+
+
+def test_nothing_is_printed_while_cuda_is_loaded(capsys):
+    import onnxruntime
+
+    class Loud:
+        @staticmethod
+        def preload_dlls():
+            print("Failed to load libcudart.so.13")
+
+    _load_cuda(Loud)
+    _load_cuda(onnxruntime)
+    _load_cuda(object())
+    assert capsys.readouterr().out == ""

@@ -9,6 +9,7 @@ import pytest
 
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bundle import Bundle, load_bundle, write_manifest
+from edgeseq.check import check_bundle
 from edgeseq.errors import BundleError, EdgeseqError, PromiseError, UsageError
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamSession
@@ -17,7 +18,7 @@ from edgeseq.workflows import quantize
 from edgeseq.workflows.evidence import frame_by_frame, gather, is_stepped
 from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.producer import producer
-from edgeseq.workflows.quantize import int8_name, quantize_bundle
+from edgeseq.workflows.quantize import fp32_name, quantize_bundle, twin_name
 
 QUICK = HotSettings(rounds=2, block=20)
 
@@ -217,7 +218,62 @@ def test_bundle_without_fp32_cannot_be_quantized(quantized, tmp_path):
 
 
 def test_names_of_twins():
-    assert [int8_name(name) for name in ("fp32", "step")] == ["int8", "step-int8"]
+    for precision in ("int8", "fp16"):
+        names = [twin_name(name, precision) for name in ("fp32", "step")]
+        assert names == [precision, f"step-{precision}"]
+        assert [fp32_name(name) for name in names] == ["fp32", "step"]
+    assert [fp32_name(name) for name in ("fp32", "step")] == ["fp32", "step"]
+
+
+def test_fp16_twins_stand_beside_int8(quantized, tmp_path):
+    bundle = quantize_bundle(copy(quantized, tmp_path), "fp16", hot=QUICK)
+    assert list(bundle.manifest.variants) == ["fp32", "fp16", "int8"]
+    fp32, fp16 = bundle.variant("fp32"), bundle.variant("fp16")
+    assert (fp16.file, fp16.precision, fp16.census) == ("model.fp16.onnx", "fp16", None)
+    assert fp16.bytes == bundle.file("fp16").stat().st_size < fp32.bytes
+    assert fp16.tolerance == load_recipe("fp16").tolerance
+    assert fp16.contract == replace(fp32.contract, recipe="fp16", producer=producer())
+    assert fp16.parity.steps == 10_000
+    assert 1e-6 < fp16.parity.relative_error < fp16.tolerance.relative_error
+    assert abs(fp16.accuracy.value - fp32.accuracy.value) < 0.5
+    assert fp16.latency.fp32_median_us == fp32.latency.median_us
+    assert bundle.variant("int8") == quantized.variant("int8")
+    assert bundle.file("int8").read_bytes() == quantized.file("int8").read_bytes()
+    # ... and again the other way round.
+    again = quantize_bundle(bundle.path, hot=QUICK, accuracy=False)
+    assert list(again.manifest.variants) == ["fp32", "int8", "fp16"]
+    assert again.variant("fp16") == fp16
+
+
+@pytest.mark.parametrize(("preferred", "recipe"), [("int8", "fp16"), ("fp16", "int8-dynamic")])
+def test_a_preferred_twin_of_another_precision_stays(quantized, tmp_path, preferred, recipe):
+    folder = quantize_bundle(copy(quantized, tmp_path), "fp16", accuracy=False, hot=QUICK).path
+    manifest = load_bundle(folder).manifest
+    write_manifest(folder, replace(manifest, preferred=preferred, preferred_because="so it was"))
+    after = quantize_bundle(folder, recipe, accuracy=False, hot=QUICK).manifest
+    assert (after.preferred, after.preferred_because) == (preferred, "so it was")
+
+
+def test_both_transformer_graphs_are_halved(transformer_bundle, tmp_path):
+    bundle = quantize_bundle(copy(transformer_bundle, tmp_path), "fp16", accuracy=False, hot=QUICK)
+    assert list(bundle.manifest.variants) == ["fp32", "fp16", "step", "step-fp16"]
+    assert bundle.variant("step-fp16").file == "model.step-fp16.onnx"
+    assert bundle.manifest.preferred == "fp32"
+    assert bundle.manifest.preferred_because.startswith("fp16 is")
+
+
+def test_a_missing_fp16_says_how_to_make_it(lstm_bundle):
+    with pytest.raises(BundleError, match="edgeseq quantize BUNDLE --recipe fp16"):
+        lstm_bundle.variant("fp16")
+
+
+def test_halved_bundles_pass_check(lstm, transformer_bundle, tmp_path):
+    (tmp_path / "other").mkdir()
+    for folder in (lstm, copy(transformer_bundle, tmp_path / "other")):
+        bundle = quantize_bundle(folder, "fp16", accuracy=False, hot=QUICK)
+        halved = [name for name in bundle.manifest.variants if "fp16" in name]
+        report = check_bundle(bundle, halved)
+        assert report.ok, report
 
 
 def test_frame_by_frame_is_the_apps_stream(quantized):
