@@ -51,6 +51,11 @@ def within_margin(ratio: Ratio, margin: float) -> Verdict:
     return _verdict(ratio.candidate, f"hot p50 vs {ratio.reference}", _of(ratio), margin)
 
 
+def against_baseline(variant: str, old: Ratio, new: Ratio, margin: float) -> Verdict:
+    """Say the same of two runs, each compared with the floor that took turns with it."""
+    return _verdict(variant, "hot p50", _normalised(old, new), margin)
+
+
 def compare_results(
     old: BenchResult, new: BenchResult, margin: float, *, names: tuple[str, str] = ("old", "new")
 ) -> Comparison:

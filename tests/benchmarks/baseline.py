@@ -26,14 +26,14 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from edgeseq.bench.latency import Candidate, HotResult, HotSettings, measure_hot
+from edgeseq.bench.candidate import Candidate, of_file
+from edgeseq.bench.latency import HotResult, HotSettings, measure_hot
 from edgeseq.bench.machine import this_machine
-from edgeseq.contract import Frame, Output
+from edgeseq.contract import Frame, Output, SessionSettings
 from edgeseq.export import build_graph
 from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
 from edgeseq.quantize.dynamic import quantize_file
 from edgeseq.recipes import load_recipe
-from edgeseq.runtime import StreamSession
 
 INPUTS, OUTPUTS = 40, 12
 FRAME = Frame(tuple(f"x{i}" for i in range(INPUTS)), ("1",) * INPUTS, 100.0)
@@ -106,11 +106,11 @@ class TransformerStep(nn.Module):
 
 
 class Baseline:
-    """B itself: `InferenceSession.run` with the state fed back by name."""
+    """What B runs: the file that `torch.onnx.export` makes of a step module."""
 
     def __init__(self, step: LSTMStep | TransformerStep, path: Path) -> None:
         state = step.initial()
-        names = list(state)
+        names, self.path = list(state), path
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             torch.onnx.export(
@@ -121,11 +121,26 @@ class Baseline:
                 input_names=["x", *names],
                 output_names=["y", *(f"next_{name}" for name in names)],
             )
-        self.session = onnxruntime.InferenceSession(path)
         self.nodes = len(onnx.load(path).graph.node)
         self.opset = onnx.load(path, load_external_data=False).opset_import[0].version
-        self.names = names
-        self.state = [value.numpy() for value in state.values()]
+        self.state = {name: value.numpy() for name, value in state.items()}
+
+    def open(self) -> "BaselineSession":
+        """Open B afresh, as people do: default `SessionOptions`."""
+        return BaselineSession(onnxruntime.InferenceSession(self.path), self.state)
+
+
+class BaselineSession:
+    """B itself: `InferenceSession.run` with the state fed back by name."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, state: dict[str, np.ndarray]) -> None:
+        self.session, self.names, self.state = session, list(state), list(state.values())
+
+    def __enter__(self) -> "BaselineSession":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del self.session  # its pool's threads end with it
 
     def step(self, frame: np.ndarray) -> np.ndarray:
         feeds = dict(zip(self.names, self.state, strict=True))
@@ -141,45 +156,49 @@ def random_model(spec: LSTMSpec | TransformerSpec) -> SequenceModel:
     return model
 
 
-def contenders(model: SequenceModel, folder: Path) -> dict[str, StreamSession]:
-    """Return edgeseq's variants of `model`: any chunk and one frame a call, fp32 and int8.
+def contenders(model: SequenceModel, folder: Path) -> dict[str, Path]:
+    """Write edgeseq's variants of `model`: any chunk and one frame a call, fp32 and int8.
 
     `step` is the variant of that name of a Transformer's bundle; of an LSTM it is what
     `edgeseq export --static N=1,T=1` makes.
     """
     graphs = {"fp32": {}, "step": {"newest": True, "frames": 1}}
-    sessions = {}
+    files = {}
     for name, how in graphs.items():
         graph = build_graph(model, FRAME, OUTPUT, producer="benchmark", recipe="", **how)
         path = folder / f"{name}.onnx"
         onnx.save(graph, path)
-        sessions[name] = StreamSession(path)
+        files[name] = path
         for recipe in ("int8-dynamic", "int8-per-tensor"):
             small = folder / f"{name}-{recipe}.onnx"
             quantize_file(path, small, load_recipe(recipe))
             variant = recipe.removesuffix("-dynamic")
-            sessions[variant if name == "fp32" else f"{name}-{variant}"] = StreamSession(small)
-    return sessions
+            files[variant if name == "fp32" else f"{name}-{variant}"] = small
+    return files
 
 
-def measure(spec: LSTMSpec | TransformerSpec, settings: HotSettings, folder: Path) -> HotResult:
+def candidates(spec: LSTMSpec | TransformerSpec, folder: Path) -> list[Candidate]:
+    """Return B and edgeseq's variants of one model; all were seen to compute the same."""
     model = random_model(spec)
-    baseline = Baseline(
-        (LSTMStep if isinstance(spec, LSTMSpec) else TransformerStep)(model), folder / "b.onnx"
-    )
+    step = (LSTMStep if isinstance(spec, LSTMSpec) else TransformerStep)(model)
+    baseline = Baseline(step, folder / "b.onnx")
+    print(f"  B: opset {baseline.opset}, {baseline.nodes} nodes", file=sys.stderr)
     frames = np.random.default_rng(0).standard_normal((2000, INPUTS)).astype(np.float32)
-    sessions = contenders(model, folder)
-    expected = np.stack([baseline.step(frame) for frame in frames[:300]])
-    rms = np.sqrt(np.mean(expected**2))
-    for name, session in sessions.items():
-        outputs = np.stack([session.step(frame) for frame in frames[:300]])
-        error = np.abs(outputs - expected).max() / rms
+    found = [Candidate("B", baseline.open, frames)]
+    found += [
+        of_file(name, file, frames, provider="cpu", settings=SessionSettings())
+        for name, file in contenders(model, folder).items()
+    ]
+    outputs = {}
+    for candidate in found:
+        with candidate.open() as session:
+            outputs[candidate.name] = np.stack([session.step(frame) for frame in frames[:300]])
+    rms = np.sqrt(np.mean(outputs["B"] ** 2))
+    for name, given in outputs.items():
+        error = np.abs(given - outputs["B"]).max() / rms
         if error > (0.5 if "int8" in name else 1e-4):
             raise SystemExit(f"{name} does not compute what B computes: error {error:.1e} of RMS")
-    candidates = [Candidate("B", baseline.step)]
-    candidates += [Candidate(name, session.step) for name, session in sessions.items()]
-    print(f"  B: opset {baseline.opset}, {baseline.nodes} nodes", file=sys.stderr)
-    return measure_hot(candidates, frames, settings)
+    return found
 
 
 def line(name: str, result: HotResult) -> str:
@@ -208,7 +227,7 @@ def main() -> None:
     for name, spec in MODELS.items():
         print(name)
         with tempfile.TemporaryDirectory() as folder:
-            result = measure(spec, settings, Path(folder))
+            result = measure_hot(candidates(spec, Path(folder)), settings)
         models[name] = {
             "p50_us": {key: value.p50_us for key, value in result.latencies.items()},
             "p99_us": {key: value.p99_us for key, value in result.latencies.items()},
