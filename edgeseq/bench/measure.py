@@ -9,7 +9,7 @@ from edgeseq.bench.gaps import IdleGap, measure_gaps
 from edgeseq.bench.latency import HotResult, HotSettings, measure_hot
 from edgeseq.bench.memory import ColdStart, Memory, measure_fresh
 from edgeseq.bench.on_gpu import OnGpu, measure_on_gpu
-from edgeseq.bench.pace import Paced, PaceSettings, measure_paced
+from edgeseq.bench.pace import Interrupted, Paced, PaceSettings, measure_paced
 from edgeseq.bench.placement import Placement, measure_placement, require_placed
 from edgeseq.bench.subjects import Target
 from edgeseq.bench.throughput import Batch, ThroughputResult, ThroughputSettings, measure_throughput
@@ -39,19 +39,21 @@ class BenchSettings:
     """Many streams in one call; none leaves them out."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Found:
-    """What was measured of all targets, by their names."""
+    """What was measured of all targets, by their names; it fills as the run goes on."""
 
     placement: dict[str, Placement]
     hot: HotResult
-    chunks: dict[str, ChunkFit]
-    paced: dict[str, Paced]
-    paced_harness: Paced | None
-    idle: dict[str, tuple[IdleGap, ...]]
-    fresh: dict[str, tuple[ColdStart, Memory]]
-    on_gpu: dict[str, OnGpu]
-    throughput: ThroughputResult | None
+    chunks: dict[str, ChunkFit] = field(default_factory=dict)
+    idle: dict[str, tuple[IdleGap, ...]] = field(default_factory=dict)
+    paced: dict[str, Paced] = field(default_factory=dict)
+    paced_harness: Paced | None = None
+    fresh: dict[str, tuple[ColdStart, Memory]] = field(default_factory=dict)
+    on_gpu: dict[str, OnGpu] = field(default_factory=dict)
+    throughput: ThroughputResult | None = None
+    interrupted: bool = False
+    """Ctrl-C came before all was measured."""
 
 
 def measure(
@@ -63,7 +65,8 @@ def measure(
 ) -> Found:
     """Measure all targets; raise `ProviderError` where a compute node silently used the CPU.
 
-    With `allow_fallback` it is measured as it is, and the result names the nodes.
+    With `allow_fallback` it is measured as it is, and the result names the nodes. Ctrl-C after the
+    hot latencies ends the run early, and what was measured until then is returned.
     """
     placement = {}
     for target in chosen:
@@ -74,17 +77,29 @@ def measure(
     with floor(provider=subject.provider, settings=subject.session) as below:
         candidates = [*(target.candidate for target in chosen), below]
         hot = measure_hot(candidates, settings.hot, progress=_named(progress, "hot"))
-    chunks = _chunks(chosen, settings, progress)
-    idle = _idle(chosen, settings, progress)
-    paced, paced_harness = _paced(chosen, settings, progress)
-    fresh = _fresh(chosen, settings, progress)
-    on_gpu = {
-        target.name: measure_on_gpu(target, repeats=settings.fresh_processes)
-        for target in chosen
-        if target.subject.provider == "cuda"
-    }
-    throughput = _throughput(chosen, settings, progress)
-    return Found(placement, hot, chunks, paced, paced_harness, idle, fresh, on_gpu, throughput)
+    found = Found(placement, hot)
+    try:
+        _measure_more(found, chosen, settings, progress)
+    except Interrupted as ctrl_c:
+        found.paced, found.interrupted = ctrl_c.paced, True
+    except KeyboardInterrupt:
+        found.interrupted = True
+    return found
+
+
+def _measure_more(
+    found: Found, chosen: list[Target], settings: BenchSettings, progress: Progress | None
+) -> None:
+    """Measure all but the hot latencies, what takes longest last."""
+    found.chunks = _chunks(chosen, settings, progress)
+    found.idle = _idle(chosen, settings, progress)
+    found.fresh = _fresh(chosen, settings, progress)
+    for target in chosen:
+        if target.subject.provider == "cuda":
+            repeats = settings.fresh_processes
+            found.on_gpu[target.name] = measure_on_gpu(target, repeats=repeats)
+    found.throughput = _throughput(chosen, settings, progress)
+    found.paced, found.paced_harness = _paced(chosen, settings, progress)
 
 
 def _idle(

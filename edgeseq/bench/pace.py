@@ -55,6 +55,11 @@ class PaceSettings:
         return max(1, round(self.seconds * self.rate_hz / self.segments))
 
 
+def segments(seconds: float) -> int:
+    """Return how often candidates alternate in so many seconds each: every half minute or less."""
+    return max(5, round(seconds / 30))
+
+
 def enough_frames(rate_hz: float) -> float:
     """Return the seconds after which a 99th percentile can be known: some hundreds of frames.
 
@@ -86,6 +91,14 @@ class Paced:
     """Energy of the whole machine, everything else that runs included; none: it does not tell."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a paced run, with what the finished segments had measured until then."""
+
+    def __init__(self, paced: dict[str, Paced]) -> None:
+        super().__init__()
+        self.paced = paced
+
+
 @dataclass
 class _Tally:
     steps: list[NDArray[np.int64]] = field(default_factory=list)
@@ -108,22 +121,27 @@ def measure_paced(
 
     Deadlines are absolute (`start + i / rate`), so waking late once does not shift the rest. The
     second result is the same loop around a step that does nothing: what the pacing costs.
+
+    Raises:
+        Interrupted: ctrl-C; the segments that were finished are in it.
     """
     clock = clock or Clock()
     tallies = {candidate.name: _Tally() for candidate in candidates}
     idle = _Tally()
-    total = settings.segments * len(candidates) + 1
-    with pinned(settings.pin):
-        for segment in range(settings.segments):
-            for index, candidate in enumerate(candidates):
+    turns = [candidate for _ in range(settings.segments) for candidate in candidates]
+    try:
+        with pinned(settings.pin):
+            for index, candidate in enumerate([*turns, nothing()]):
                 with candidate.open() as stepper:
-                    _segment(stepper, candidate.frames, settings, clock, tallies[candidate.name])
+                    tally = tallies.get(candidate.name, idle)
+                    _segment(stepper, candidate.frames, settings, clock, tally)
                 if progress:
-                    progress(segment * len(candidates) + index + 1, total)
-        with nothing().open() as stepper:
-            _segment(stepper, nothing().frames, settings, clock, idle)
-        if progress:
-            progress(total, total)
+                    progress(index + 1, len(turns) + 1)
+    except KeyboardInterrupt:
+        done = {name: tally for name, tally in tallies.items() if tally.steps}
+        raise Interrupted(
+            {name: _result(tally, settings) for name, tally in done.items()}
+        ) from None
     results = {name: _result(tally, settings) for name, tally in tallies.items()}
     return results, _result(idle, settings)
 
@@ -137,7 +155,7 @@ def _segment(
     steps, late, ends = (np.empty(settings.steps, np.int64) for _ in range(3))
     period = 1e9 / settings.rate_hz
     start = clock.now() + round(period)
-    counted_from = cpu_from = 0
+    counted_from = cpu_from = missed = 0
     joules_from: float | None = None
     for index in range(-settings.settle, settings.steps):
         due = start + round((index + settings.settle) * period)
@@ -149,11 +167,13 @@ def _segment(
         end = clock.now()
         if index >= 0:
             steps[index], late[index], ends[index] = end - begin, begin - due, end
-            tally.missed += end > due + period
+            missed += end > due + period
     _wait(start + round((settings.settle + settings.steps) * period), clock)
+    # All at once and last, so that ctrl-C leaves whole segments only.
     tally.cpu_ns += clock.cpu() - cpu_from
     tally.wall_ns += clock.now() - counted_from
     tally.joules = _add(tally.joules, joules_from, clock.joules())
+    tally.missed += missed
     tally.steps.append(steps)
     tally.late.append(late)
     tally.jitter.append(np.abs(np.diff(ends) - round(period)))

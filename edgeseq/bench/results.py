@@ -93,6 +93,8 @@ class BenchResult(StoredResult):
     """What became of every promise: of the device, against a margin, against a baseline."""
     not_measured: dict[str, str]
     """Every value that is null above, and why."""
+    interrupted: bool = False
+    """Ctrl-C ended the run early; what is null was to come."""
 
     def variant(self, name: str) -> VariantResult:
         """Return the result of the variant `name`; `KeyError` when it was not measured."""

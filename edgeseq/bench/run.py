@@ -94,9 +94,10 @@ def bench(
             *(_judge(profile, chosen, results, elsewhere) if profile else ()),
             *(within_margin(ratio, between) for ratio in ratios if between is not None),
         ),
-        not_measured=_missing(results, machine, conditions)
+        not_measured=_missing(results, machine, conditions, interrupted=found.interrupted)
         | ({} if gpu else {"gpu": no_gpu})
         | ({} if found.throughput else {"throughput": "no streams were asked for"}),
+        interrupted=found.interrupted,
     )
     if before is None:
         return result
@@ -172,14 +173,19 @@ _WHY = {
 
 
 def _missing(
-    results: tuple[VariantResult, ...], machine: Machine, conditions: Conditions
+    results: tuple[VariantResult, ...],
+    machine: Machine,
+    conditions: Conditions,
+    *,
+    interrupted: bool = False,
 ) -> dict[str, str]:
     """Return the path of every value that is null in the result, with the reason."""
+    cut = " (or the run was interrupted before)" if interrupted else ""
     tables = {"machine": asdict(machine), "conditions": asdict(conditions)}
     tables |= {f"variants.{result.name}": asdict(result) for result in results}
     system = f"this system ({sys.platform}) does not tell"
     return {
-        f"{path}.{name}": _WHY.get(name, system)
+        f"{path}.{name}": _WHY[name] + cut if name in _WHY else system
         for path, table in tables.items()
         for name in _nulls(table)
     }

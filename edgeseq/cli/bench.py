@@ -128,7 +128,7 @@ def bench(
 
     require("onnxruntime")
     from edgeseq.bench.latency import HotSettings
-    from edgeseq.bench.pace import PaceSettings, enough_frames
+    from edgeseq.bench.pace import PaceSettings, enough_frames, segments
     from edgeseq.bench.run import BenchSettings, bench
     from edgeseq.bench.throughput import ThroughputSettings
     from edgeseq.bundle import load_bundle
@@ -140,7 +140,7 @@ def bench(
         seconds = enough_frames(rate) if device else 5.0
     settings = BenchSettings(
         hot=HotSettings(rounds=rounds, pin=pin),
-        pace=PaceSettings(rate_hz=rate, seconds=seconds, pin=pin) if seconds else None,
+        pace=PaceSettings(rate, seconds, segments(seconds), pin=pin) if seconds else None,
         fresh_processes=fresh,
         streams=ThroughputSettings(streams=streams) if streams else None,
     )
@@ -163,4 +163,5 @@ def bench(
         options.show(result.to_json())
     else:
         options.show_sheets(sheets)
+    options.end_if_interrupted(result.interrupted)
     result.require_promises(strict=strict)

@@ -149,6 +149,13 @@ def summarise(file: Path | None, sheets: Iterable["Sheet"], *, title: str) -> No
         write_text(file, before + as_markdown(sheets, title=title))
 
 
+def end_if_interrupted(interrupted: bool) -> None:
+    """Exit with 130 where ctrl-C ended a measurement early."""
+    if interrupted:
+        click.echo("Interrupted: the above is what was measured until then", err=True)
+        click.get_current_context().exit(130)
+
+
 def show_sheets(sheets: Iterable["Sheet"]) -> None:
     """Print sheets as tables."""
     from edgeseq.report.sheet import as_text

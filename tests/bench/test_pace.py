@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from edgeseq.bench.candidate import Candidate, fixed
-from edgeseq.bench.pace import Clock, PaceSettings, enough_frames, measure_paced
+from edgeseq.bench.pace import (
+    Clock,
+    Interrupted,
+    PaceSettings,
+    enough_frames,
+    measure_paced,
+    segments,
+)
 from edgeseq.errors import UsageError
 
 FRAMES = np.arange(7, dtype=np.float32).reshape(7, 1)
@@ -224,6 +231,29 @@ def test_every_segment_has_a_session_of_its_own():
         clock=fake.clock(),
     )
     assert opened == ["open", "closed"] * 6
+
+
+def test_ctrl_c_leaves_the_finished_segments():
+    fake = Fake()
+    steps = []
+
+    def step(frame):
+        steps.append(fake.wall)
+        fake.wall += MS
+        if len(steps) == 25:
+            raise KeyboardInterrupt
+
+    pair = [fixed("a", step, FRAMES), fixed("b", step, FRAMES)]
+    settings = PaceSettings(100.0, seconds=0.5, segments=5, settle=0)
+    with pytest.raises(Interrupted) as caught:
+        measure_paced(pair, settings, clock=fake.clock())
+    assert {name: paced.frames for name, paced in caught.value.paced.items()} == {"a": 10, "b": 10}
+    assert caught.value.paced["a"].missed == 0
+
+
+@pytest.mark.parametrize(("seconds", "turns"), [(0.2, 5), (5, 5), (60, 5), (600, 20), (3600, 120)])
+def test_candidates_alternate_twice_a_minute(seconds, turns):
+    assert segments(seconds) == turns
 
 
 def test_enough_frames_for_a_99th_percentile():

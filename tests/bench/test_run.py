@@ -293,7 +293,7 @@ def test_progress_names_what_it_does(bundle):
         progress=lambda what, done, total: seen.append((what, done == total)),
     )
     assert [what for what, last in seen if last] == [
-        "hot", "chunks of fp32", "idle gaps", "paced", "memory",
+        "hot", "chunks of fp32", "idle gaps", "memory", "paced",
     ]  # fmt: skip
 
 
@@ -377,6 +377,19 @@ def test_a_result_that_is_wrong_would_be_seen(result, tmp_path):
     write_json(tmp_path / "x.json", result.to_json() | {"status": "guessed"})
     with pytest.raises(EdgeseqError, match="status: 'guessed' is not one of"):
         BenchResult.load(tmp_path / "x.json")
+
+
+def test_ctrl_c_keeps_what_was_measured(bundle, monkeypatch):
+    def cut(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure, "measure_fresh", cut)
+    result = bench(bundle, settings=QUICK)
+    assert result.interrupted
+    assert all(variant.chunks and variant.idle for variant in result.variants)
+    assert all(variant.memory is None for variant in result.variants)
+    assert "interrupted" in result.not_measured["variants.fp32.paced"]
+    assert BenchResult.from_json(result.to_json(), where="x") == result
 
 
 def test_frames_are_the_reference_stream(bundle, monkeypatch):
