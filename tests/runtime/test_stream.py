@@ -1,7 +1,8 @@
 """`StreamSession` against PyTorch's whole-sequence forward, on tiny models of random weights."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from edgeseq.contract import Frame, Output
 from edgeseq.errors import StreamError
 from edgeseq.export import build_graph
 from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
-from edgeseq.runtime import StreamModel, StreamSession, predict
+from edgeseq.runtime import StreamModel, StreamSession, buffers, predict
 
 WINDOW = 8
 FRAME = Frame(channels=("ax", "ay", "az"), units=("g",) * 3, sample_rate_hz=50)
@@ -187,6 +188,49 @@ def test_states_in_place_give_what_two_buffers_give(case, graph):
             np.testing.assert_array_equal(session.step(frame), outputs[0, 0])
             for name, array in session.state.items():
                 np.testing.assert_array_equal(array, state[name])
+
+
+@pytest.mark.parametrize("graph", ["any", "step"])
+def test_one_buffer_a_state(case, graph):
+    model = getattr(case, graph)
+    with StreamSession(model) as session:
+        session.step(case.frames[0, 0])
+        assert [buffer.turns for buffer in session._states] == [1] * len(model.contract.states)
+        assert len(session._step_call._bindings) == 1
+
+
+def test_other_providers_take_turns(case, monkeypatch):
+    """Whatever the contract says: in place was only proven for the CPU's kernels."""
+    placed = []
+
+    def place(array, device, number):
+        placed.append((device, array.shape, number))
+        return SimpleNamespace(numpy=lambda: array, update_inplace=array.__setitem__)
+
+    fake = SimpleNamespace(OrtValue=SimpleNamespace(ortvalue_from_numpy=place))
+    monkeypatch.setattr(buffers, "require", lambda _name: fake)
+    (state, *_) = case.any.contract.states
+    assert state.in_place
+    buffer = buffers.StateBuffer(state, 2, "cuda")
+    assert placed == [("cuda", state.sized(2), 0)] * 2
+    assert buffer.turns == 2
+    assert buffer.value(0) is buffer.value(2) is not buffer.value(1)
+
+
+def test_states_that_may_not_be_in_place_take_turns(case):
+    """Files of an earlier contract, and of others: two buffers, two bindings, the same answers."""
+    states = tuple(replace(s, in_place=i > 0) for i, s in enumerate(case.any.contract.states))
+    model = replace(case.any, contract=replace(case.any.contract, states=states))
+    with StreamSession(model) as session:
+        outputs = stepped(session, case.frames[0])
+        assert [buffer.turns for buffer in session._states] == [2, *[1] * (len(states) - 1)]
+        assert len(session._step_call._bindings) == 2
+        saved = session.state
+        session.reset()
+        np.testing.assert_array_equal(stepped(session, case.frames[0]), outputs)
+        for name, array in session.state.items():
+            np.testing.assert_array_equal(array, saved[name])
+    np.testing.assert_allclose(outputs, case.outputs[0], **TIGHT)
 
 
 def test_threads_that_share_a_model_give_what_one_gives(case):
