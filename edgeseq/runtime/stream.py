@@ -73,7 +73,10 @@ class StreamSession:
         self._frame_shape = (*self._lead, contract.frame.size)
         self._turn = 0
         self._flip = int(any(buffer.turns > 1 for buffer in self._states))
-        self._step_call: Call | None = None
+        # Now rather than in the first step: that step is as quick as all others, and what lives
+        # as long as the session does not come to lie among what a call allocates and frees.
+        single = contract.form == "step" and contract.chunk_min == 1
+        self._step_call: Call | None = self._call(1) if single else None
 
     @property
     def contract(self) -> Contract:
