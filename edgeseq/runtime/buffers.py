@@ -1,6 +1,6 @@
 """Memory of a stream that is bound to the graph once: its state, its frames, its outputs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,71 +14,80 @@ from edgeseq.runtime.model import StreamModel
 Array = NDArray[np.float32]
 
 
-class StateBuffer:
-    """Memory of one state: one buffer if it may be written in place, or two that take turns.
+class StateMemory:
+    """Memory of all states: one buffer each if it may be written in place, or two in turns.
 
     In place is what ONNX Runtime's CPU provider was seen to do right. Other providers have
     kernels of their own (cuDNN's LSTM promises nothing), so there the buffers take turns.
+    One object for all states, and no dictionaries: a process may hold thousands of these.
     """
 
-    __slots__ = ("_arrays", "_on_cpu", "_values", "state")
+    __slots__ = ("_arrays", "_on_cpu", "_states", "_values", "turns")
 
-    def __init__(self, state: State, streams: int, provider: str) -> None:
+    def __init__(self, states: Sequence[State], streams: int, provider: str) -> None:
         ort = require("onnxruntime")
-        self.state = state
         device = "cuda" if provider == "cuda" else "cpu"
+        self._states = states
         self._on_cpu = device == "cpu"  # then the array and the bound value are the same memory
-        shape, dtype = state.sized(streams), np.dtype(state.dtype)
-        count = 1 if state.in_place and self._on_cpu else 2
-        self._arrays = [np.full(shape, state.initial, dtype) for _ in range(count)]
-        self._values = [
-            ort.OrtValue.ortvalue_from_numpy(array, device, 0) for array in self._arrays
-        ]
-
-    @property
-    def turns(self) -> int:
+        arrays = [tuple(np.full(s.sized(streams), s.initial, s.dtype) for s in states)]
+        in_place = [state.in_place and self._on_cpu for state in states]
+        if not all(in_place):
+            pairs = zip(in_place, arrays[0], strict=True)
+            arrays.append(tuple(array if same else array.copy() for same, array in pairs))
+        distinct = {id(array): array for turn in arrays for array in turn}
+        values = {
+            key: ort.OrtValue.ortvalue_from_numpy(array, device, 0)
+            for key, array in distinct.items()
+        }
+        self.turns = len(arrays)
         """Buffers that take turns."""
-        return len(self._values)
+        self._arrays = tuple(arrays)
+        self._values = tuple(tuple(values[id(array)] for array in turn) for turn in arrays)
 
-    def value(self, turn: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
-        """Return the bound value that holds the state before a call in `turn`."""
-        return self._values[turn % len(self._values)]
+    def bind(self, binding: Any, turn: int) -> None:  # noqa: ANN401 - onnxruntime is untyped
+        """Bind the state before a call in `turn` as inputs, the other buffers as outputs."""
+        before, after = self._values[turn], self._values[(turn + 1) % self.turns]
+        for state, given, taken in zip(self._states, before, after, strict=True):
+            binding.bind_ortvalue_input(state.input, given)
+            binding.bind_ortvalue_output(state.output, taken)
 
-    def read(self, turn: int) -> NDArray[Any]:
-        """Return a copy of the state."""
-        if self._on_cpu:
-            return self._arrays[turn % len(self._arrays)].copy()
-        return np.array(self.value(turn).numpy())
+    def read(self, turn: int) -> dict[str, NDArray[Any]]:
+        """Return copies of the states by their input names."""
+        arrays = self._arrays[turn]
+        if not self._on_cpu:
+            arrays = tuple(value.numpy() for value in self._values[turn])
+        return {s.input: np.array(a) for s, a in zip(self._states, arrays, strict=True)}
 
-    def write(self, turn: int, array: NDArray[Any]) -> None:
-        """Replace the state."""
-        if self._on_cpu:
-            self._arrays[turn % len(self._arrays)][...] = array
-        else:
-            self.value(turn).update_inplace(np.ascontiguousarray(array))
-
-    def accept(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return `array` if it can be this state, else raise."""
-        wanted = self._arrays[0]
-        if not isinstance(array, np.ndarray) or array.dtype != wanted.dtype:
-            raise StreamError(f"state {self.state.input} must be an array of {wanted.dtype}")
-        if array.shape != wanted.shape:
-            raise StreamError(
-                f"state {self.state.input} has shape {array.shape}; this session has {wanted.shape}"
-            )
-        return array
+    def write(self, turn: int, values: Mapping[str, NDArray[Any]]) -> None:
+        """Replace all states, or none where one does not fit."""
+        for state, wanted in zip(self._states, self._arrays[0], strict=True):
+            _require_like(wanted, values[state.input], state.input)
+        for index, state in enumerate(self._states):
+            if self._on_cpu:
+                self._arrays[turn][index][...] = values[state.input]
+            else:
+                array = np.ascontiguousarray(values[state.input])
+                self._values[turn][index].update_inplace(array)
 
     def reset(self, turn: int, streams: int | Sequence[int] | None) -> None:
-        """Give the initial value to `streams`, or to all."""
-        array = self.read(turn)
-        rows = np.moveaxis(array, self.state.stream_axis, 0)
-        try:
-            rows[slice(None) if streams is None else streams] = self.state.initial
-        except IndexError:
-            raise StreamError(
-                f"cannot reset stream {streams}: there are streams 0 to {len(rows) - 1}"
-            ) from None
-        self.write(turn, array)
+        """Give the initial values to `streams`, or to all."""
+        values = self.read(turn)
+        for state in self._states:
+            rows = np.moveaxis(values[state.input], state.stream_axis, 0)
+            try:
+                rows[slice(None) if streams is None else streams] = state.initial
+            except IndexError:
+                raise StreamError(
+                    f"cannot reset stream {streams}: there are streams 0 to {len(rows) - 1}"
+                ) from None
+        self.write(turn, values)
+
+
+def _require_like(wanted: NDArray[Any], array: NDArray[Any], name: str) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != wanted.dtype:
+        raise StreamError(f"state {name} must be an array of {wanted.dtype}")
+    if array.shape != wanted.shape:
+        raise StreamError(f"state {name} has shape {array.shape}; this session has {wanted.shape}")
 
 
 class Call:
@@ -86,14 +95,7 @@ class Call:
 
     __slots__ = ("_bindings", "_run", "frame", "frames", "output", "outputs")
 
-    def __init__(
-        self,
-        model: StreamModel,
-        states: list[StateBuffer],
-        streams: int,
-        frames: int,
-        turns: Iterable[int],
-    ) -> None:
+    def __init__(self, model: StreamModel, states: StateMemory, streams: int, frames: int) -> None:
         ort = require("onnxruntime")
         frame, output = model.contract.frame, model.contract.output
         x = np.zeros((streams, frames, frame.size), np.float32)
@@ -104,15 +106,11 @@ class Call:
         self._run = model.session.run_with_iobinding
         # The bindings keep the values, the views above the memory that these point to.
         given, taken = (ort.OrtValue.ortvalue_from_numpy(array) for array in (x, y))
-        self._bindings = []
-        for turn in turns:
-            binding = model.session.io_binding()
+        self._bindings = tuple(model.session.io_binding() for _ in range(states.turns))
+        for turn, binding in enumerate(self._bindings):
             binding.bind_ortvalue_input(frame.name, given)
             binding.bind_ortvalue_output(output.name, taken)
-            for buffer in states:
-                binding.bind_ortvalue_input(buffer.state.input, buffer.value(turn))
-                binding.bind_ortvalue_output(buffer.state.output, buffer.value(turn + 1))
-            self._bindings.append(binding)
+            states.bind(binding, turn)
 
     def run(self, turn: int) -> None:
         """Run the graph: states of `turn` in, the others out."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeseq.contract import Contract, SessionSettings
 from edgeseq.errors import StreamError
-from edgeseq.runtime.buffers import Array, Call, StateBuffer
+from edgeseq.runtime.buffers import Array, Call, StateMemory
 from edgeseq.runtime.model import StreamModel
 
 FLOAT32 = np.dtype(np.float32)
@@ -67,12 +67,12 @@ class StreamSession:
                 f"{source.source} takes {contract.streams or 'at least 1'} streams, not {streams}"
             )
         self.streams = streams
-        self._states = [StateBuffer(state, streams, source.provider) for state in contract.states]
+        self._states = StateMemory(contract.states, streams, source.provider)
         self._calls: dict[int, Call] = {}
         self._lead = () if streams == 1 else (streams,)
         self._frame_shape = (*self._lead, contract.frame.size)
         self._turn = 0
-        self._flip = int(any(buffer.turns > 1 for buffer in self._states))
+        self._flip = self._states.turns - 1
         # Now rather than in the first step: that step is as quick as all others, and what lives
         # as long as the session does not come to lie among what a call allocates and frees.
         single = contract.form == "step" and contract.chunk_min == 1
@@ -128,24 +128,21 @@ class StreamSession:
 
     def reset(self, streams: int | Sequence[int] | None = None) -> None:
         """Forget all that `streams` (none: all of them) have seen."""
-        for buffer in self._states:
-            buffer.reset(self._turn, streams)
+        self._states.reset(self._turn, streams)
 
     @property
     def state(self) -> dict[str, NDArray[Any]]:
         """Every state tensor by its input name: a copy that can be kept and set again."""
-        return {buffer.state.input: buffer.read(self._turn) for buffer in self._states}
+        return self._states.read(self._turn)
 
     @state.setter
     def state(self, values: Mapping[str, NDArray[Any]]) -> None:
-        names = {buffer.state.input for buffer in self._states}
+        names = {state.input for state in self.contract.states}
         if set(values) != names:
             raise StreamError(
                 f"a state of {sorted(values)} does not fit this model, which has {sorted(names)}"
             )
-        arrays = [buffer.accept(values[buffer.state.input]) for buffer in self._states]
-        for buffer, array in zip(self._states, arrays, strict=True):
-            buffer.write(self._turn, array)
+        self._states.write(self._turn, values)
 
     def close(self) -> None:
         """Let go of the buffers; the model stays for other sessions."""
@@ -182,8 +179,7 @@ class StreamSession:
         if frames not in self._calls:
             if len(self._calls) >= 8:  # stray lengths must not pile up
                 self._calls.pop(next(size for size in self._calls if size != 1))
-            turns = range(1 + self._flip)
-            self._calls[frames] = Call(self.model, self._states, self.streams, frames, turns)
+            self._calls[frames] = Call(self.model, self._states, self.streams, frames)
         return self._calls[frames]
 
     def _require_state(self) -> None:

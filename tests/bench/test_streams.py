@@ -64,12 +64,12 @@ StreamSession.__init__ = hoarding
 """
 
 TWICE = """
-from edgeseq.runtime.buffers import StateBuffer
-kept, init = [], StateBuffer.__init__
-def double(self, state, streams, provider):
-    init(self, state, streams, provider)
-    kept.append(self.read(0) + 1)
-StateBuffer.__init__ = double
+from edgeseq.runtime.buffers import StateMemory
+kept, init = [], StateMemory.__init__
+def double(self, states, streams, provider):
+    init(self, states, streams, provider)
+    kept.append([array + 1 for array in self.read(0).values()])
+StateMemory.__init__ = double
 """
 
 

@@ -195,8 +195,7 @@ def test_one_buffer_a_state(case, graph):
     model = getattr(case, graph)
     with StreamSession(model) as session:
         session.step(case.frames[0, 0])
-        assert [buffer.turns for buffer in session._states] == [1] * len(model.contract.states)
-        assert len(session._step_call._bindings) == 1
+        assert session._states.turns == len(session._step_call._bindings) == 1
 
 
 def test_other_providers_take_turns(case, monkeypatch):
@@ -209,12 +208,20 @@ def test_other_providers_take_turns(case, monkeypatch):
 
     fake = SimpleNamespace(OrtValue=SimpleNamespace(ortvalue_from_numpy=place))
     monkeypatch.setattr(buffers, "require", lambda _name: fake)
-    (state, *_) = case.any.contract.states
-    assert state.in_place
-    buffer = buffers.StateBuffer(state, 2, "cuda")
-    assert placed == [("cuda", state.sized(2), 0)] * 2
-    assert buffer.turns == 2
-    assert buffer.value(0) is buffer.value(2) is not buffer.value(1)
+    states = case.any.contract.states
+    assert all(state.in_place for state in states)
+    memory = buffers.StateMemory(states, 2, "cuda")
+    assert placed == [("cuda", state.sized(2), 0) for state in states] * 2
+    assert memory.turns == 2
+    bound = {}
+    binding = SimpleNamespace(
+        bind_ortvalue_input=bound.__setitem__, bind_ortvalue_output=bound.__setitem__
+    )
+    memory.bind(binding, 0)
+    assert all(bound[state.input] is not bound[state.output] for state in states)
+    before = dict(bound)
+    memory.bind(binding, 1)
+    assert all(bound[state.input] is before[state.output] for state in states)
 
 
 def test_states_that_may_not_be_in_place_take_turns(case):
@@ -223,8 +230,9 @@ def test_states_that_may_not_be_in_place_take_turns(case):
     model = replace(case.any, contract=replace(case.any.contract, states=states))
     with StreamSession(model) as session:
         outputs = stepped(session, case.frames[0])
-        assert [buffer.turns for buffer in session._states] == [2, *[1] * (len(states) - 1)]
-        assert len(session._step_call._bindings) == 2
+        assert session._states.turns == len(session._step_call._bindings) == 2
+        shared = [a is b for a, b in zip(*session._states._arrays, strict=True)]
+        assert shared == [state.in_place for state in states]
         saved = session.state
         session.reset()
         np.testing.assert_array_equal(stepped(session, case.frames[0]), outputs)
