@@ -28,6 +28,8 @@ class Job:
     """The frame `(F,)` that is fed at every step."""
     steps: int = 1000
     """Steps after the first one."""
+    growth_seconds: float = 0.4
+    """Time for the steps after those, which look for growth; more time sees slower growth."""
 
 
 def run_fresh(program: str, job: Job, **options: object) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def run_fresh(program: str, job: Job, **options: object) -> dict[str, Any]:
         "session": asdict(job.session),
         "frame": job.frame,
         "steps": job.steps,
+        "growth_seconds": job.growth_seconds,
         **options,
         "spawned_ns": time.monotonic_ns(),  # one clock for all processes of a machine
     }

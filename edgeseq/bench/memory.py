@@ -114,7 +114,7 @@ def _empty_jobs(jobs: dict[str, Job]) -> Iterator[dict[tuple[str, str], Job]]:
         source.write_bytes(identity_onnx())
         yield {
             ("empty", _session_key(job)): Job(
-                source, None, job.provider, job.session, (0.0,), job.steps
+                source, None, job.provider, job.session, (0.0,), job.steps, growth_seconds=0
             )
             for job in jobs.values()
         }

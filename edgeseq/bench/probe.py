@@ -24,9 +24,6 @@ PROCESS = {
 }  # fmt: skip
 GROWTH_SAMPLES = 64
 """Readings of resident memory, spread evenly over the steps that look for growth."""
-GROWTH_SECONDS = 0.4
-GROWTH_STEPS = 50_000
-"""Steps that look for growth, if the seconds allow as many."""
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +68,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     python = python_pools()
     # From here on nothing is allocated that would count above.
     warm = float(np.median(steps)) if len(steps) else None
-    growth = grow(lambda: session.step(frame), warm or 1e9)
+    growth = grow(lambda: session.step(frame), warm or 1e9, request["growth_seconds"])
     heap_second = _second_session(lambda: StreamSession(model), frame)
     reloading = time.monotonic_ns()
     StreamSession(load())
@@ -109,14 +106,14 @@ def _import_runtime() -> None:
     require("onnxruntime")
 
 
-def grow(step: Callable[[], object], step_ns: float) -> dict[str, list[int]]:
+def grow(step: Callable[[], object], step_ns: float, seconds: float) -> dict[str, list[int]]:
     """Return resident bytes against steps, at even distances; empty where they cannot be read.
 
     Resident and not private memory: pages of libraries change between private and shared with
     what other processes do. The first tenth does not count: lazily grown buffers settle there,
     and what the readings themselves need.
     """
-    block = int(min(GROWTH_STEPS, GROWTH_SECONDS * 1e9 / max(step_ns, 1.0)) / GROWTH_SAMPLES)
+    block = int(seconds * 1e9 / max(step_ns, 1.0) / GROWTH_SAMPLES)
     if "rss" not in memory() or not block:
         return {"steps": [], "bytes": []}
     sizes = array("q", [1]) * GROWTH_SAMPLES  # written now, so that no reading grows anything

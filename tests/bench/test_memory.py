@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -45,6 +46,7 @@ def test_a_fresh_process(job):
     steps, sizes = report["growth"]["steps"], report["growth"]["bytes"]
     assert len(steps) == len(sizes) > 50
     assert steps == sorted(set(steps))
+    assert memory.probe(replace(job, growth_seconds=0))["growth"] == {"steps": [], "bytes": []}
     assert max(sizes) - min(sizes) < MIB
 
 
@@ -149,6 +151,7 @@ def test_main_in_this_process(job):
             "session": {"threads": 1},
             "frame": [1.0],
             "steps": 3,
+            "growth_seconds": 0.01,
             "spawned_ns": 0,
         }
     )
@@ -340,7 +343,7 @@ def test_growth_is_the_median_process_and_never_finer_than_a_page():
 @linux
 def test_a_leak_of_a_kib_a_step_is_found(job):
     kept = []
-    found = probe.grow(lambda: kept.append(bytearray(1024)), 10_000)
+    found = probe.grow(lambda: kept.append(bytearray(1024)), 10_000, seconds=0.4)
     slope, _ = memory._growth([{"growth": found}])
     assert slope.low > 1e6
     assert slope.per_unit == pytest.approx(1.1e6, rel=0.1), "and what Python adds to a KiB"

@@ -110,6 +110,7 @@ def targets(memory: Memory, many: ManyStreams) -> dict[str, bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7, help="fresh processes a model")
+    parser.add_argument("--growth-seconds", type=float, default=2.0, help="for growth, a process")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--json", type=Path, help="also write the result here")
     arguments = parser.parse_args()
@@ -117,6 +118,10 @@ def main() -> None:
     models = {}
     with tempfile.TemporaryDirectory() as folder:
         jobs = dict(golden_jobs()) | dict(random_jobs(Path(folder)))
+        jobs = {
+            name: dataclasses.replace(job, growth_seconds=arguments.growth_seconds)
+            for name, job in jobs.items()
+        }
         fresh = measure_fresh(jobs, repeats=arguments.repeats)
         for name, (cold, memory) in fresh.items():
             many = measure_many(jobs[name], streams=arguments.streams)
