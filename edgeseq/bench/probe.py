@@ -27,76 +27,95 @@ GROWTH_SAMPLES = 64
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
-    """Load the source of `request`, run its steps, and return times (ns) and memory (bytes)."""
+    """Load the source of `request`, run its steps, and return times (ns) and memory (bytes).
+
+    What is read after all steps comes before anything else that allocates.
+    """
+    report, session, frame = _start(request)
+    heap_opened = report.pop("heap_opened")
+    report |= _steps(session, frame, request["steps"])
+    report["heap_steps"] = _minus(report.pop("heap_after"), heap_opened)
+    step_ns = report["warm_ns"] or 1e9
+    report["growth"] = grow(lambda: session.step(frame), step_ns, request["growth_seconds"])
+    return report | _again(request, session.model, frame)
+
+
+def _start(request: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
+    """Go from nothing to the first output; return the report, the session and the frame.
+
+    What reading memory takes in between is in none of the times.
+    """
     begin = time.monotonic_ns()
     import numpy as np
 
-    from edgeseq.runtime import SessionSettings, StreamModel, StreamSession
+    from edgeseq.runtime import StreamSession
 
-    begun = time.monotonic_ns()
-    interpreter = memory()
-    importing = time.monotonic_ns()
-    _import_runtime()
-    imported = time.monotonic_ns()
-    before, heap_before = memory(), heap()
-
-    def load() -> StreamModel:
-        return StreamModel.load(
-            Path(request["source"]),
-            variant=request["variant"],
-            provider=request["provider"],
-            settings=SessionSettings(**request["session"]),
-        )
-
-    loading = time.monotonic_ns()
-    model = load()
-    opened, heap_opened = time.monotonic_ns(), heap()
-    opening = time.monotonic_ns()
-    session = StreamSession(model)
-    loaded, heap_loaded = time.monotonic_ns(), heap()
-    frame = np.asarray(request["frame"], np.float32)
-    calling = time.monotonic_ns()
-    session.step(frame)
-    answered = time.monotonic_ns()
-    first = memory()
-    steps = np.empty(request["steps"], np.int64)
-    for index in range(request["steps"]):
-        start = time.perf_counter_ns()
-        session.step(frame)
-        steps[index] = time.perf_counter_ns() - start
-    after, heap_after, kept_after, files = memory(), heap(), heap_kept(), mapped_files()
-    python = python_pools()
-    # From here on nothing is allocated that would count above.
-    warm = float(np.median(steps)) if len(steps) else None
-    growth = grow(lambda: session.step(frame), warm or 1e9, request["growth_seconds"])
-    heap_second = _second_session(lambda: StreamSession(model), frame)
-    reloading = time.monotonic_ns()
-    StreamSession(load())
-    reloaded = time.monotonic_ns()
     times = {
         "started_ns": begin - request["spawned_ns"],
-        "import_ns": begun - begin + imported - importing,
-        "load_ns": opened - loading + loaded - opening,
-        "first_ns": answered - calling,
+        "import_ns": time.monotonic_ns() - begin,
     }
-    return {
-        **times,
-        "cold_ns": sum(times.values()),  # what reading memory took in between is not the model's
-        "reload_ns": reloaded - reloading,
-        "warm_ns": warm,
-        "heap_model": _minus(heap_loaded, heap_before),
-        "heap_weights": _minus(heap_opened, heap_before),
-        "heap_session": heap_second,
-        "heap_steps": _minus(heap_after, heap_opened),
-        "heap_kept": kept_after,
-        "files": files,
-        "python": python,
-        "interpreter": interpreter,
-        "imported": before,
-        "first": first,
-        "after": after,
-        "growth": growth,
-    }
+    report: dict[str, Any] = {"interpreter": memory()}
+    begin = time.monotonic_ns()
+    _import_runtime()
+    times["import_ns"] += time.monotonic_ns() - begin
+    report["imported"], heap_before = memory(), heap()
+    begin = time.monotonic_ns()
+    model = _load(request)
+    times["load_ns"] = time.monotonic_ns() - begin
+    heap_opened = heap()
+    begin = time.monotonic_ns()
+    session = StreamSession(model)
+    times["load_ns"] += time.monotonic_ns() - begin
+    report["heap_opened"] = heap_opened
+    report["heap_weights"] = _minus(heap_opened, heap_before)
+    report["heap_model"] = _minus(heap(), heap_before)
+    frame = np.asarray(request["frame"], np.float32)
+    begin = time.monotonic_ns()
+    session.step(frame)
+    times["first_ns"] = time.monotonic_ns() - begin
+    report["first"] = memory()
+    return {**report, **times, "cold_ns": sum(times.values())}, session, frame
+
+
+def _load(request: dict[str, Any]) -> Any:  # noqa: ANN401 - a StreamModel, imported only here
+    from edgeseq.runtime import SessionSettings, StreamModel
+
+    return StreamModel.load(
+        Path(request["source"]),
+        variant=request["variant"],
+        provider=request["provider"],
+        settings=SessionSettings(**request["session"]),
+    )
+
+
+def _steps(session: Any, frame: Any, count: int) -> dict[str, Any]:  # noqa: ANN401
+    """Run the steps and read what the process consists of after them."""
+    import numpy as np
+
+    times = np.empty(count, np.int64)
+    for index in range(count):
+        begin = time.perf_counter_ns()
+        session.step(frame)
+        times[index] = time.perf_counter_ns() - begin
+    readings = {"after": memory(), "heap_after": heap(), "heap_kept": heap_kept()}
+    readings |= {"files": mapped_files(), "python": python_pools()}
+    return {**readings, "warm_ns": float(np.median(times)) if count else None}
+
+
+def _again(request: dict[str, Any], model: Any, frame: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Open one more session, which takes state, frames and bindings but no arena; and reload."""
+    from edgeseq.runtime import StreamSession
+
+    gc.collect()
+    before = heap()
+    session = StreamSession(model)
+    session.step(frame)
+    gc.collect()
+    taken = _minus(heap(), before)
+    session.close()
+    begin = time.monotonic_ns()
+    StreamSession(_load(request))
+    return {"heap_session": taken, "reload_ns": time.monotonic_ns() - begin}
 
 
 def _import_runtime() -> None:
@@ -124,18 +143,6 @@ def grow(step: Callable[[], object], step_ns: float, seconds: float) -> dict[str
     settled = GROWTH_SAMPLES // 10
     steps = [block * (sample + 1) for sample in range(GROWTH_SAMPLES)]
     return {"steps": steps[settled:], "bytes": sizes.tolist()[settled:]}
-
-
-def _second_session(open_session: Callable[[], Any], frame: Any) -> int | None:  # noqa: ANN401
-    """Return the heap that one more session takes: state, frames, bindings, but no arena."""
-    gc.collect()
-    before = heap()
-    session = open_session()
-    session.step(frame)
-    gc.collect()
-    taken = _minus(heap(), before)
-    session.close()
-    return taken
 
 
 def memory() -> dict[str, int]:

@@ -41,8 +41,8 @@ def test_a_fresh_process(job):
         sizes = report[moment]
         assert 10 * MIB < sizes["uss"] <= sizes["pss"] <= sizes["rss"] * 1.01
         assert sizes["rss"] <= sizes["peak"] * 1.01
-    assert report["import_ns"] > report["first_ns"] > report["warm_ns"] > 0
-    assert 0 < report["reload_ns"] < report["load_ns"] * 2
+    assert report["import_ns"] > report["first_ns"]
+    assert report["reload_ns"] > report["warm_ns"] > 0
     steps, sizes = report["growth"]["steps"], report["growth"]["bytes"]
     assert len(steps) == len(sizes) > 50
     assert steps == sorted(set(steps))
@@ -169,8 +169,7 @@ def test_nothing_costs_nothing_more_than_nothing(job):
     assert (used.steps, used.repeats, cold.repeats) == (50, 3, 3)
     assert cold.total_ms > cold.import_ms > 0
     assert cold.interpreter_ms > 0
-    assert 0 < cold.reload_ms < cold.total_ms
-    assert 0 < cold.warm_step_us / 1e3 < cold.first_step_ms
+    assert cold.reload_ms > cold.warm_step_us / 1e3 > 0
     parts = used.breakdown
     assert parts.unexplained_share < 0.05
     assert 10 < parts.interpreter_mib < parts.total_mib - parts.runtime_mib + 3
