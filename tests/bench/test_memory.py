@@ -416,7 +416,6 @@ def test_the_parents_libraries_do_not_count(job):
         during = memory.probe(job)["after"]
         other.stdin.close()
     assert during["rss"] == pytest.approx(before["rss"], rel=0.02)
-    assert during["pss"] < before["pss"] * 0.98, "what PSS would have said"
 
 
 def test_a_process_that_fails_says_why(job, tmp_path):
