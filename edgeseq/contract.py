@@ -78,7 +78,8 @@ class State:
     initial: float = 0.0
     """Every element's value before the first frame."""
     in_place: bool = False
-    """`input` and `output` may be the same memory: nothing reads the old state after the write."""
+    """`input` and `output` may be the same memory on ONNX Runtime's CPU provider: nothing reads
+    the old state after the write."""
 
     @property
     def stream_axis(self) -> int:

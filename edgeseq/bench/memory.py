@@ -1,44 +1,31 @@
 """Cold start and memory of a model, each measured in fresh processes."""
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgeseq.bench.breakdown import Breakdown, break_down
+from edgeseq.bench.fresh import Job, run_fresh
 from edgeseq.bench.identity import identity_onnx
-from edgeseq.contract import SessionSettings
-from edgeseq.errors import EdgeseqError
+from edgeseq.bench.slopes import Slope, theil_sen
+
+__all__ = ["ColdStart", "Job", "Memory", "measure_fresh", "probe"]
 
 _MIB, _KIB, _MS = 2.0**20, 2.0**10, 1e6
-TIMEOUT_S = 120
+PREFIX = "edgeseq-empty-"
+"""Of the folder with the session that does nothing."""
 
-
-@dataclass(frozen=True)
-class Job:
-    """One model as a fresh process runs it."""
-
-    source: Path
-    """Bundle directory or `.onnx` file."""
-    variant: str | None
-    provider: str
-    session: SessionSettings
-    frame: tuple[float, ...]
-    """The frame `(F,)` that is fed at every step."""
-    steps: int = 1000
-    """Steps after the first one."""
+PAGE = 4096
+"""The smallest change of resident memory, in bytes."""
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """From nothing to the first output, medians over fresh processes, in milliseconds."""
+    """From nothing to the first output, medians over fresh processes, and the same when warm."""
 
     interpreter_ms: float
     """Process start to the first line of Python."""
@@ -52,6 +39,10 @@ class ColdStart:
     """Process start to the first output."""
     repeats: int
     """Fresh processes behind the medians."""
+    reload_ms: float | None = None
+    """Opening the same model again in the same process, against `load_ms`."""
+    warm_step_us: float | None = None
+    """Median step after the first, all the same frame, against `first_step_ms`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +71,12 @@ class Memory:
     """Steps after the first."""
     repeats: int
     """Fresh processes behind the medians, of the model and of the empty session each."""
+    breakdown: Breakdown | None = None
+    """What the resident memory consists of after all steps."""
+    growth: Slope | None = None
+    """KiB of resident memory per million further steps, in the process with the median slope."""
+    growth_steps: int | None = None
+    """Further steps in that process."""
 
 
 def measure_fresh(
@@ -106,44 +103,18 @@ def measure_fresh(
 
 def probe(job: Job) -> dict[str, Any]:
     """Run `job` once in a fresh process and return its report (times in ns, memory in bytes)."""
-    request = {
-        "source": str(job.source),
-        "variant": job.variant,
-        "provider": job.provider,
-        "session": asdict(job.session),
-        "frame": job.frame,
-        "steps": job.steps,
-        "spawned_ns": time.monotonic_ns(),  # one clock for all processes of a machine
-    }
-    command = [sys.executable, "-P", "-m", "edgeseq.bench.probe", json.dumps(request)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment, check=True
-        )
-    except subprocess.CalledProcessError as error:
-        words = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
-        raise EdgeseqError(
-            f"a fresh process could not run {job.source}: {words[0]}. "
-            "Try the model alone with: edgeseq check"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise EdgeseqError(
-            f"a fresh process with {job.source} did not end in {TIMEOUT_S} s; try fewer steps"
-        ) from None
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return report
+    return run_fresh("edgeseq.bench.probe", job)
 
 
 @contextmanager
 def _empty_jobs(jobs: dict[str, Job]) -> Iterator[dict[tuple[str, str], Job]]:
     """Yield one do-nothing job for every provider and session settings that occur."""
-    with tempfile.TemporaryDirectory(prefix="edgeseq-") as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         source = Path(folder) / "identity.onnx"
         source.write_bytes(identity_onnx())
         yield {
             ("empty", _session_key(job)): Job(
-                source, None, job.provider, job.session, (0.0,), job.steps
+                source, None, job.provider, job.session, (0.0,), job.steps, growth_seconds=0
             )
             for job in jobs.values()
         }
@@ -164,6 +135,8 @@ def _cold(reports: Sequence[dict[str, Any]]) -> ColdStart:
         first_step_ms=median("first_ns"),
         total_ms=median("cold_ns"),
         repeats=len(reports),
+        reload_ms=_scaled(_median(reports, "reload_ns"), _MS),
+        warm_step_us=_scaled(_median(reports, "warm_ns"), 1e3),
     )
 
 
@@ -171,7 +144,8 @@ def _memory(job: Job, model: Sequence[dict[str, Any]], empty: Sequence[dict[str,
     peak, empty_peak = _median(model, "after", "peak"), _median(empty, "after", "peak")
     uss, rss = _median(model, "after", "uss"), _median(model, "after", "rss")
     heap = _difference(_median(model, "heap_model"), _median(empty, "heap_model"))
-    growth = _difference(rss, _median(model, "first", "rss"))
+    more = _difference(rss, _median(model, "first", "rss"))
+    growth, steps = _growth(model)
     return Memory(
         peak_rss_mib=_scaled(peak, _MIB),
         rss_mib=_scaled(rss, _MIB),
@@ -181,10 +155,36 @@ def _memory(job: Job, model: Sequence[dict[str, Any]], empty: Sequence[dict[str,
         attributable_rss_mib=_scaled(_difference(peak, empty_peak), _MIB),
         attributable_uss_mib=_scaled(_difference(uss, _median(empty, "after", "uss")), _MIB),
         model_heap_kib=_scaled(heap, _KIB),
-        growth_kib=_scaled(growth, _KIB),
+        growth_kib=_scaled(more, _KIB),
         steps=job.steps,
         repeats=len(model),
+        breakdown=break_down(model, empty),
+        growth=growth,
+        growth_steps=steps,
     )
+
+
+def _growth(reports: Sequence[dict[str, Any]]) -> tuple[Slope | None, int | None]:
+    """Return the median slope and the steps behind it.
+
+    The interval is never narrower than a page over those steps: less cannot be seen.
+    """
+    found = []
+    for report in reports:
+        steps, sizes = report["growth"]["steps"], report["growth"]["bytes"]
+        if len(steps) >= 8:
+            million = [step / 1e6 for step in steps]
+            slope = theil_sen(million, [size / _KIB for size in sizes])
+            page = PAGE / _KIB / (million[-1] - million[0])
+            low, high = slope.per_unit - page, slope.per_unit + page
+            slope = replace(slope, low=min(slope.low, low), high=max(slope.high, high))
+            found.append((slope, steps[-1]))
+    if not found:
+        return None, None
+    found.sort(key=lambda pair: pair[0].per_unit)
+    slope, last = found[(len(found) - 1) // 2]
+    rounded = {key: round(getattr(slope, key), 1) for key in ("per_unit", "low", "high")}
+    return replace(slope, **rounded), last
 
 
 def _median(reports: Sequence[dict[str, Any]], *keys: str) -> float | None:
@@ -192,7 +192,7 @@ def _median(reports: Sequence[dict[str, Any]], *keys: str) -> float | None:
     for report in reports:
         value: Any = report
         for key in keys:
-            value = value.get(key)
+            value = value.get(key) if value else None
         if value is None:
             return None
         values.append(value)

@@ -11,6 +11,7 @@ from edgeseq.check.findings import Finding, kept_if, kept_within, not_checked
 from edgeseq.check.parity import Array
 from edgeseq.check.subject import NO_RING, States, Subject, call, initial_state
 from edgeseq.check.values import worst_state
+from edgeseq.runtime.stream import LONGEST_CALL
 
 ROWS = 3
 """Streams that share a call."""
@@ -57,13 +58,22 @@ def _cuttings(subject: Subject) -> Iterator[tuple[str, list[int]]]:
 
 
 def bound_memory(subject: Subject) -> Finding:
-    """State fed back through bound memory, in place or in turns, = state copied, bit for bit."""
-    if subject.contract.form == "sequence":
+    """State fed back through bound memory, in place or in turns, = state copied, bit for bit.
+
+    Also in calls of many frames: a ring that is overwritten before it is read gives a single
+    frame the right answer, because the slot it overwrites has just left the window.
+    """
+    contract = subject.contract
+    if contract.form == "sequence":
         return not_checked("bound memory", "a sequence graph has no state")
-    unit = subject.unit
-    outputs, state = subject.chunked([unit] * (len(subject.frames) // unit))
-    mistakes = _differences(subject.stepped, (outputs, state))
-    in_place = sum(item.in_place for item in subject.contract.states)
+    unit, total = subject.unit, len(subject.frames)
+    mistakes = _differences(subject.stepped, subject.chunked([unit] * (total // unit)))
+    size = min(LONGEST_CALL, (subject.window or NO_RING[0]) + 1, contract.chunk_max or total)
+    if size > unit:
+        cuts = [size] * (total // size) + [total % size] * bool(total % size)
+        found = _differences(subject.chunked(cuts), subject.bound(size))
+        mistakes += [f"calls of {size}: {mistake}" for mistake in found]
+    in_place = sum(item.in_place for item in contract.states)
     note = f"StreamSession = plain calls, bit for bit; {in_place} states written in place"
     return kept_if("bound memory", mistakes, note)
 

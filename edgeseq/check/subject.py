@@ -88,18 +88,23 @@ class Subject:
 
     def step_through(self, session: StreamSession, frames: Array) -> Array:
         """Feed `(T, F)` to all streams in the shortest calls; return the first's `(T, C)`."""
-        if self.streams > 1:
-            outputs: Array = self._run_all(session, frames)[0]
-            return outputs
-        if self.unit == 1 and self.contract.form == "step":
+        if self.unit == self.streams == 1 and self.contract.form == "step":
             return np.stack([session.step(frame) for frame in frames])
-        blocks = np.split(frames, range(self.unit, len(frames), self.unit))
-        return np.concatenate([session.run(block) for block in blocks])
+        return self._run_through(session, frames, self.unit)
 
-    def _run_all(self, session: StreamSession, frames: Array) -> Array:
+    def bound(self, size: int) -> tuple[Array, States]:
+        """Feed the frames in calls of `size`, through the memory that `StreamSession` binds."""
+        with self.session() as session:
+            outputs = self._run_through(session, self.frames, size)
+            return outputs, self.one_stream(session.state)
+
+    def _run_through(self, session: StreamSession, frames: Array, size: int) -> Array:
         rows = np.stack([frames] * self.streams)
-        cuts = range(self.unit, len(frames), self.unit)
-        return np.concatenate([session.run(block) for block in np.split(rows, cuts, 1)], axis=1)
+        blocks = np.split(rows, range(size, len(frames), size), axis=1)
+        if self.streams == 1:
+            return np.concatenate([session.run(block[0]) for block in blocks])
+        outputs: Array = np.concatenate([session.run(block) for block in blocks], axis=1)[0]
+        return outputs
 
     def chunked(self, cuts: Sequence[int]) -> tuple[Array, States]:
         """Feed the frames in calls of `cuts` frames, through copies of the state.

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from edgeseq.runtime.buffers import Array
 from edgeseq.runtime.model import StreamModel
-from edgeseq.runtime.stream import Array, StreamSession
+from edgeseq.runtime.stream import StreamSession
 
 
 def predict(model: StreamModel, frames: Array) -> Array:

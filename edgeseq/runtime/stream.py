@@ -8,12 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.contract import Contract, SessionSettings, State
+from edgeseq.contract import Contract, SessionSettings
 from edgeseq.errors import StreamError
-from edgeseq.extras import require
+from edgeseq.runtime.buffers import Array, Call, StateMemory
 from edgeseq.runtime.model import StreamModel
-
-Array = NDArray[np.float32]
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -25,13 +23,19 @@ class StreamSession:
     """Streams through one model. `N = streams` independent streams advance together.
 
     The state lives in buffers that are bound to the graph once. One session belongs to one
-    thread; sessions that share a `StreamModel` share its weights and may run in parallel.
+    thread; sessions that share a `StreamModel` share its weights and may run in parallel, and
+    each costs little more than its state.
 
     Example:
         >>> with StreamSession("bundle") as stream:  # doctest: +SKIP
         ...     for frame in sensor:  # (F,) float32, raw units
         ...         logits = stream.step(frame)  # (C,)
     """
+
+    __slots__ = (
+        "_calls", "_check_nan", "_flip", "_frame_shape", "_lead", "_states", "_step_call", "_turn",
+        "model", "streams",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,12 +67,16 @@ class StreamSession:
                 f"{source.source} takes {contract.streams or 'at least 1'} streams, not {streams}"
             )
         self.streams = streams
-        self._states = [_StateBuffer(state, streams, source.provider) for state in contract.states]
-        self._calls: dict[int, _Call] = {}
+        self._states = StateMemory(contract.states, streams, source.provider)
+        self._calls: dict[int, Call] = {}
         self._lead = () if streams == 1 else (streams,)
         self._frame_shape = (*self._lead, contract.frame.size)
         self._turn = 0
-        self._step_call: _Call | None = None
+        self._flip = self._states.turns - 1
+        # Now rather than in the first step: that step is as quick as all others, and what lives
+        # as long as the session does not come to lie among what a call allocates and frees.
+        single = contract.form == "step" and contract.chunk_min == 1
+        self._step_call: Call | None = self._call(1) if single else None
 
     @property
     def contract(self) -> Contract:
@@ -89,7 +97,7 @@ class StreamSession:
             _refuse_nan(frame)
         call.frame[...] = frame
         call.run(self._turn)
-        self._turn ^= 1
+        self._turn ^= self._flip
         output: Array = call.output.copy()
         return output
 
@@ -113,31 +121,28 @@ class StreamSession:
             call = self._call(size)
             call.frames[...] = frames[..., start : start + size, :]
             call.run(self._turn)
-            self._turn ^= 1
+            self._turn ^= self._flip
             outputs[..., start : start + size, :] = call.outputs
             start += size
         return outputs
 
     def reset(self, streams: int | Sequence[int] | None = None) -> None:
         """Forget all that `streams` (none: all of them) have seen."""
-        for buffer in self._states:
-            buffer.reset(self._turn, streams)
+        self._states.reset(self._turn, streams)
 
     @property
     def state(self) -> dict[str, NDArray[Any]]:
         """Every state tensor by its input name: a copy that can be kept and set again."""
-        return {buffer.state.input: buffer.read(self._turn) for buffer in self._states}
+        return self._states.read(self._turn)
 
     @state.setter
     def state(self, values: Mapping[str, NDArray[Any]]) -> None:
-        names = {buffer.state.input for buffer in self._states}
+        names = {state.input for state in self.contract.states}
         if set(values) != names:
             raise StreamError(
                 f"a state of {sorted(values)} does not fit this model, which has {sorted(names)}"
             )
-        arrays = [buffer.accept(values[buffer.state.input]) for buffer in self._states]
-        for buffer, array in zip(self._states, arrays, strict=True):
-            buffer.write(self._turn, array)
+        self._states.write(self._turn, values)
 
     def close(self) -> None:
         """Let go of the buffers; the model stays for other sessions."""
@@ -169,12 +174,12 @@ class StreamSession:
             )
         return cuts
 
-    def _call(self, frames: int) -> "_Call":
+    def _call(self, frames: int) -> Call:
         """Return the call for `frames` frames; a few sizes stay bound."""
         if frames not in self._calls:
             if len(self._calls) >= 8:  # stray lengths must not pile up
                 self._calls.pop(next(size for size in self._calls if size != 1))
-            self._calls[frames] = _Call(self.model, self._states, self.streams, frames)
+            self._calls[frames] = Call(self.model, self._states, self.streams, frames)
         return self._calls[frames]
 
     def _require_state(self) -> None:
@@ -211,92 +216,3 @@ def _refuse_nan(frames: Array) -> None:
             f"frame holds {frames[index]} at {index}; it was not fed, the state is as before. "
             "Fill the gap, or reset the stream"
         )
-
-
-class _StateBuffer:
-    """Memory of one state: two buffers that take turns, or one if it may be written in place."""
-
-    def __init__(self, state: State, streams: int, provider: str) -> None:
-        ort = require("onnxruntime")
-        self.state = state
-        shape, dtype = state.sized(streams), np.dtype(state.dtype)
-        count = 1 if state.in_place else 2
-        self._arrays = [np.full(shape, state.initial, dtype) for _ in range(count)]
-        device = "cuda" if provider == "cuda" else "cpu"
-        self._on_cpu = device == "cpu"  # then the array and the bound value are the same memory
-        self._values = [
-            ort.OrtValue.ortvalue_from_numpy(array, device, 0) for array in self._arrays
-        ]
-
-    def value(self, turn: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
-        """Return the bound value that holds the state before a call in `turn`."""
-        return self._values[turn % len(self._values)]
-
-    def read(self, turn: int) -> NDArray[Any]:
-        """Return a copy of the state."""
-        if self._on_cpu:
-            return self._arrays[turn % len(self._arrays)].copy()
-        return np.array(self.value(turn).numpy())
-
-    def write(self, turn: int, array: NDArray[Any]) -> None:
-        """Replace the state."""
-        if self._on_cpu:
-            self._arrays[turn % len(self._arrays)][...] = array
-        else:
-            self.value(turn).update_inplace(np.ascontiguousarray(array))
-
-    def accept(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return `array` if it can be this state, else raise."""
-        wanted = self._arrays[0]
-        if not isinstance(array, np.ndarray) or array.dtype != wanted.dtype:
-            raise StreamError(f"state {self.state.input} must be an array of {wanted.dtype}")
-        if array.shape != wanted.shape:
-            raise StreamError(
-                f"state {self.state.input} has shape {array.shape}; this session has {wanted.shape}"
-            )
-        return array
-
-    def reset(self, turn: int, streams: int | Sequence[int] | None) -> None:
-        """Give the initial value to `streams`, or to all."""
-        array = self.read(turn)
-        rows = np.moveaxis(array, self.state.stream_axis, 0)
-        try:
-            rows[slice(None) if streams is None else streams] = self.state.initial
-        except IndexError:
-            raise StreamError(
-                f"cannot reset stream {streams}: there are streams 0 to {len(rows) - 1}"
-            ) from None
-        self.write(turn, array)
-
-
-class _Call:
-    """Input and output memory for calls of one length, bound to the graph for both turns."""
-
-    def __init__(
-        self, model: StreamModel, states: list[_StateBuffer], streams: int, frames: int
-    ) -> None:
-        ort = require("onnxruntime")
-        frame, output = model.contract.frame, model.contract.output
-        x = np.zeros((streams, frames, frame.size), np.float32)
-        y = np.zeros((streams, frames, len(output.labels)), np.float32)
-        self.frames: Array = x[0] if streams == 1 else x
-        self.outputs: Array = y[0] if streams == 1 else y
-        self.frame, self.output = self.frames[..., 0, :], self.outputs[..., 0, :]
-        self._run = model.session.run_with_iobinding
-        self._keep = [ort.OrtValue.ortvalue_from_numpy(array) for array in (x, y)]
-        self._bindings = []
-        for turn in (0, 1):
-            binding = model.session.io_binding()
-            binding.bind_ortvalue_input(frame.name, self._keep[0])
-            binding.bind_ortvalue_output(output.name, self._keep[1])
-            for buffer in states:
-                binding.bind_ortvalue_input(buffer.state.input, buffer.value(turn))
-                binding.bind_ortvalue_output(buffer.state.output, buffer.value(turn + 1))
-            self._bindings.append(binding)
-
-    def run(self, turn: int) -> None:
-        """Run the graph: states of `turn` in, the others out."""
-        try:
-            self._run(self._bindings[turn])
-        except Exception as error:  # onnxruntime raises classes of its own per status code
-            raise StreamError(f"ONNX Runtime failed: {str(error).splitlines()[0]}") from None

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from edgeseq.bench import memory, probe
+from edgeseq.bench import fresh, memory, probe
+from edgeseq.bench.breakdown import Breakdown, break_down
 from edgeseq.bench.identity import identity_onnx
 from edgeseq.bench.memory import Job, measure_fresh
 from edgeseq.contract import SessionSettings
@@ -32,14 +34,20 @@ def test_a_fresh_process(job):
     assert report["cold_ns"] < time.monotonic_ns() - begin, "from the start of the process"
     parts = ("started_ns", "import_ns", "load_ns", "first_ns")
     assert all(report[part] > 0 for part in parts)
-    assert sum(report[part] for part in parts) <= report["cold_ns"]
-    assert report["imported"]["rss"] < report["first"]["rss"]
+    assert sum(report[part] for part in parts) == report["cold_ns"]
+    assert report["interpreter"]["rss"] < report["imported"]["rss"] < report["first"]["rss"]
     assert report["first"]["peak"] <= report["after"]["peak"]
     for moment in ("imported", "first", "after"):
         sizes = report[moment]
         assert 10 * MIB < sizes["uss"] <= sizes["pss"] <= sizes["rss"] * 1.01
         assert sizes["rss"] <= sizes["peak"] * 1.01
     assert report["import_ns"] > report["first_ns"]
+    assert report["reload_ns"] > report["warm_ns"] > 0
+    steps, sizes = report["growth"]["steps"], report["growth"]["bytes"]
+    assert len(steps) == len(sizes) > 50
+    assert steps == sorted(set(steps))
+    assert memory.probe(replace(job, growth_seconds=0))["growth"] == {"steps": [], "bytes": []}
+    assert max(sizes) - min(sizes) < MIB
 
 
 @linux
@@ -70,6 +78,17 @@ def test_heap_counts_what_malloc_gave():
     assert probe.heap() - before == pytest.approx(ballast.nbytes, rel=0.05)
 
 
+def test_python_counts_its_small_objects(monkeypatch, capfd):
+    before = probe.python_pools()
+    kept = [bytes(100) for _ in range(20_000)]
+    grown = probe.python_pools() - before
+    assert 20_000 * 100 < grown < 20_000 * 200
+    assert len(kept) == 20_000
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(probe.sys, "_debugmallocstats", lambda: None)
+    assert probe.python_pools() == 0
+
+
 def test_a_system_that_tells_nothing(monkeypatch):
     monkeypatch.setattr(probe, "_lines", lambda _path: [])
     assert probe.memory() == {}
@@ -84,6 +103,7 @@ def test_sizes_are_read_to_the_byte(monkeypatch):
             "Rss:  30 kB",
             "Pss:  20 kB",
             "Pss_Dirty:  5 kB",
+            "Anonymous:  6 kB",
             "Private_Clean:  3 kB",
             "Private_Dirty:  4 kB",
         ],
@@ -91,7 +111,35 @@ def test_sizes_are_read_to_the_byte(monkeypatch):
     }
     monkeypatch.setattr(probe, "_lines", files.get)
     kib = 1024
-    assert probe.memory() == {"rss": 32 * kib, "pss": 20 * kib, "uss": 7 * kib, "peak": 40 * kib}
+    sizes = {"rss": 30, "pss": 20, "uss": 7, "anonymous": 6, "peak": 40}
+    assert probe.memory() == {name: size * kib for name, size in sizes.items()}
+    files.pop("/proc/self/smaps_rollup")
+    monkeypatch.setattr(probe, "_lines", lambda path: files.get(path, []))
+    assert probe.memory() == {"rss": 32 * kib, "peak": 40 * kib}, "an old kernel tells this much"
+
+
+def test_files_are_what_lies_on_disk(monkeypatch):
+    smaps = [
+        "55f0-55f1 r-xp 00000000 08:01 131 /usr/lib/libm.so.6",
+        "Rss:  40 kB",
+        "Anonymous:  0 kB",
+        "55f1-55f2 rw-p 00000000 08:01 131 /usr/lib/libm.so.6",
+        "Rss:  12 kB",
+        "Anonymous:  8 kB",
+        "7f00-7f01 rw-s 00000000 00:01 7 /dev/zero (deleted)",
+        "Rss:  1000 kB",
+        "Anonymous:  0 kB",
+        "7f01-7f02 rw-p 00000000 00:00 0 [heap]",
+        "Rss:  2000 kB",
+        "Anonymous:  2000 kB",
+        "7f02-7f03 rw-p 00000000 00:00 0",
+        "Rss:  3000 kB",
+        "VmFlags: rd wr mr mw me ac",
+    ]
+    monkeypatch.setattr(probe, "_lines", lambda _path: smaps)
+    assert probe.mapped_files() == (40 + 12 - 8) * 1024
+    monkeypatch.setattr(probe, "_lines", lambda _path: [])
+    assert probe.mapped_files() is None
 
 
 def test_main_in_this_process(job):
@@ -103,6 +151,7 @@ def test_main_in_this_process(job):
             "session": {"threads": 1},
             "frame": [1.0],
             "steps": 3,
+            "growth_seconds": 0.01,
             "spawned_ns": 0,
         }
     )
@@ -120,6 +169,15 @@ def test_nothing_costs_nothing_more_than_nothing(job):
     assert (used.steps, used.repeats, cold.repeats) == (50, 3, 3)
     assert cold.total_ms > cold.import_ms > 0
     assert cold.interpreter_ms > 0
+    assert cold.reload_ms > cold.warm_step_us / 1e3 > 0
+    parts = used.breakdown
+    assert parts.unexplained_share < 0.05
+    assert 10 < parts.interpreter_mib < parts.total_mib - parts.runtime_mib + 3
+    assert parts.runtime_mib > 10
+    small = (parts.code_mib, parts.weights_mib, parts.arena_mib, parts.state_mib, parts.freed_mib)
+    assert all(abs(size) < 1 for size in small)
+    assert used.growth.low < 0.1 * MIB
+    assert used.growth_steps > 1000
 
 
 def reports(**sizes):
@@ -131,10 +189,21 @@ def reports(**sizes):
             "load_ns": 5_000_000,
             "first_ns": 200_000,
             "cold_ns": 150_000_000,
+            "reload_ns": 3_000_000 + index,
+            "warm_ns": 12_500.0,
             "heap_model": sizes["heap"][index] * 1024,
+            "heap_weights": sizes["heap"][index] * 1024 - 20 * 1024,
+            "heap_session": 20 * 1024,
+            "heap_steps": 50 * 1024,
+            "heap_kept": 70 * 1024,
             "imported": {},
+            "interpreter": {"rss": 30 * MIB},
             "first": {"rss": 40_000 * 1024},
-            "after": {key: sizes[key][index] * 1024 for key in ("rss", "peak", "uss", "pss")},
+            "after": {key: sizes[key][index] * 1024 for key in ("rss", "peak", "uss", "pss")}
+            | {"anonymous": sizes["uss"][index] * 1024},
+            "files": 10_000 * 1024,
+            "python": 2000 * 1024,
+            "growth": {"steps": [], "bytes": []},
         }
         for index in range(3)
     ]
@@ -169,6 +238,8 @@ def test_medians_and_differences(job, monkeypatch):
     assert used.model_heap_kib == 500
     assert used.growth_kib == 960
     assert used.pss_mib == 35
+    assert (cold.reload_ms, cold.warm_step_us) == (3.0, 12.5)
+    assert (used.growth, used.growth_steps) == (None, None), "no readings, no slope"
 
 
 def test_what_one_process_does_not_tell_is_none(job, monkeypatch):
@@ -195,6 +266,158 @@ def test_one_empty_session_for_equal_settings(job, monkeypatch):
     assert sources == [True, True, False] * 2
 
 
+def one(**changes):
+    """Return one process's report, all sizes in MiB."""
+    sizes = {
+        "rss": 62, "files": 36, "interpreter": 32, "heap_weights": 1, "heap_session": 0,
+        "heap_steps": 0, "heap_kept": 0, "python": 3,
+    } | changes  # fmt: skip
+    sizes = {name: None if size is None else size * MIB for name, size in sizes.items()}
+    interpreter, after = ({"rss": sizes.pop(name)} for name in ("interpreter", "rss"))
+    return {**sizes, "interpreter": interpreter, "after": after}
+
+
+def test_every_part_has_its_own_instrument():
+    model = one(
+        rss=74,
+        files=38,
+        heap_weights=5,
+        heap_session=0.25,
+        heap_steps=1.25,
+        heap_kept=3,
+        python=3.5,
+    )
+    assert break_down([model], [one()]) == Breakdown(
+        total_mib=74,
+        interpreter_mib=32,
+        runtime_mib=30,
+        code_mib=2,
+        weights_mib=4,
+        arena_mib=1,
+        state_mib=0.25,
+        freed_mib=3,
+        python_mib=0.5,
+        unexplained_mib=1.25,
+        unexplained_share=round(1.25 / 74, 4),
+        unexplained_share_of_added=round(1.25 / 12, 4),
+    )
+
+
+def test_too_much_explained_is_unexplained_too():
+    parts = break_down([one(rss=66, heap_weights=9)], [one()])
+    assert parts.unexplained_mib == -4
+    assert parts.unexplained_share == round(4 / 66, 4)
+    assert parts.unexplained_share_of_added == 1
+    assert break_down([one()], [one()]).unexplained_share_of_added is None
+
+
+@pytest.mark.parametrize("missing", ["heap_weights", "heap_kept", "heap_session", "files"])
+def test_no_breakdown_without_all_readings(missing):
+    assert break_down([one(**{missing: None})], [one()]) is None
+
+
+def test_no_breakdown_where_nothing_is_told():
+    bare = one() | {"interpreter": {}, "after": {}}
+    assert break_down([bare], [bare]) is None
+
+
+def leaking(steps):
+    """Return readings of a process that keeps a KiB of every step, in whole pages."""
+    return {"steps": steps, "bytes": [50 * MIB + step * 1024 // 4096 * 4096 for step in steps]}
+
+
+def test_growth_is_the_median_process_and_never_finer_than_a_page():
+    steps = list(range(100, 5001, 100))
+    flat = {"steps": steps, "bytes": [50 * MIB] * len(steps)}
+    told = [{"growth": growth} for growth in (leaking(steps), flat, flat)]
+    slope, last = memory._growth(told)
+    page = 4 / (4900 / 1e6)  # KiB per million steps
+    assert (slope.per_unit, last, slope.samples) == (0, 5000, 50)
+    assert (slope.low, slope.high) == (pytest.approx(-page, abs=0.1), pytest.approx(page, abs=0.1))
+    slope, _ = memory._growth([{"growth": leaking(steps)}] * 3)
+    assert slope.per_unit == pytest.approx(1e6, rel=0.01)
+    assert slope.low < 1e6 < slope.high
+
+
+@linux
+def test_a_leak_of_a_kib_a_step_is_found(job):
+    kept = []
+    found = probe.grow(lambda: kept.append(bytearray(1024)), 10_000, seconds=0.4)
+    slope, _ = memory._growth([{"growth": found}])
+    assert slope.low > 1e6
+    assert slope.per_unit == pytest.approx(1.1e6, rel=0.1), "and what Python adds to a KiB"
+
+
+@pytest.fixture
+def sabotaged(tmp_path, monkeypatch):
+    """Return a function that has a program run at the start of every fresh process."""
+
+    def sabotage(program):
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site" / "sitecustomize.py").write_text(program)
+        monkeypatch.syspath_prepend(tmp_path / "site")
+
+    return sabotage
+
+
+LEAK = """
+from edgeseq.runtime import StreamSession
+kept, step = [], StreamSession.step
+def leaking(self, frame):
+    kept.append(bytearray(1024))
+    return step(self, frame)
+StreamSession.step = leaking
+"""
+
+BALLAST = """
+import mmap
+from edgeseq.runtime import StreamModel
+kept, load = [], StreamModel.load.__func__
+def heavy(cls, source, **options):
+    if "edgeseq-empty-" not in str(source) and not kept:
+        kept.append(mmap.mmap(-1, 8 << 20, flags=mmap.FLAGS))  # past malloc
+        for page in range(0, 8 << 20, 4096):
+            kept[0][page] = 1
+    return load(cls, source, **options)
+StreamModel.load = classmethod(heavy)
+"""
+
+
+@linux
+def test_a_leaking_step_is_found_in_its_process(job, sabotaged):
+    sabotaged(LEAK)
+    ((_, used),) = measure_fresh({"leak": job}, repeats=1).values()
+    assert used.growth.low > 1e6
+    assert used.growth.per_unit == pytest.approx(1.1e6, rel=0.1)
+
+
+@linux
+@pytest.mark.parametrize("kind", ["MAP_PRIVATE", "MAP_SHARED"])
+def test_ballast_shows_up_as_unexplained(kind, job, sabotaged):
+    sabotaged(BALLAST.replace("FLAGS", kind))
+    ((_, used),) = measure_fresh({"ballast": job}, repeats=1).values()
+    assert used.breakdown.unexplained_mib == pytest.approx(8, abs=0.5)
+    assert used.breakdown.unexplained_share == pytest.approx(8 / 70, abs=0.02)
+    assert used.breakdown.unexplained_share_of_added > 0.8
+
+
+@linux
+def test_the_parents_libraries_do_not_count(job):
+    """This process has ONNX Runtime loaded; so may another, or none: RSS is the same."""
+    before = memory.probe(job)["after"]
+    hold = "import edgeseq.runtime.model, onnxruntime, sys; print(1, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        other.stdout.readline()
+        during = memory.probe(job)["after"]
+        other.stdin.close()
+    assert during["rss"] == pytest.approx(before["rss"], rel=0.02)
+
+
 def test_a_process_that_fails_says_why(job, tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(identity_onnx()[:40])
@@ -206,6 +429,6 @@ def test_a_process_that_hangs_is_ended(job, monkeypatch):
     def hang(*_args, timeout, **_options):
         raise subprocess.TimeoutExpired("probe", timeout)
 
-    monkeypatch.setattr(memory.subprocess, "run", hang)
+    monkeypatch.setattr(fresh.subprocess, "run", hang)
     with pytest.raises(EdgeseqError, match="did not end in 120 s"):
         memory.probe(job)

@@ -1,6 +1,7 @@
 """Every graph says, however it is cut, what PyTorch says of the whole sequence."""
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -23,6 +24,8 @@ from hypothesis import strategies as st
 
 from edgeseq.errors import UsageError
 from edgeseq.export import build_graph, lstm
+from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.recipes import load_recipe
 
 LIMIT = 1e-5
 OUTPUTS = {"logits": LOGITS, "value": VALUE}
@@ -177,40 +180,70 @@ def test_an_old_ring_is_never_seen_again():
     assert relative_error(outputs, whole(model, frames)) <= LIMIT
 
 
-@pytest.mark.parametrize("streams", [1, 3])
-@pytest.mark.parametrize(
-    ("name", "options", "chunk"),
-    [
-        ("lstm", {}, 1),
-        ("lstm-3-layers", {}, 9),
-        ("transformer", {"newest": True, "frames": 1}, 1),
-        ("transformer-window-1", {"newest": True, "frames": 1}, 1),
-    ],
-)
-def test_in_place_means_one_memory_for_both(name, options, chunk, streams):
-    model, loop = model_of(name), loop_of(name, **options)
+def bound(loop, frames, cuts):
+    """Run `(N, T, F)` in chunks of `cuts` with one memory for a state before and after a call."""
     contract = loop.contract
-    frames = frames_of(model, streams, 40 * chunk)
-    memory = {
-        state.input: [
-            ort.OrtValue.ortvalue_from_numpy(np.zeros(state.sized(streams), state.dtype))
-            for _ in range(1 if state.in_place else 2)
-        ]
-        for state in contract.states
-    }
-    assert any(len(values) == 1 for values in memory.values())
+    assert all(state.in_place for state in contract.states)
+    state = loop.fresh(len(frames))
+    memory = {key: ort.OrtValue.ortvalue_from_numpy(array) for key, array in state.items()}
     outputs = []
-    for turn, part in enumerate(np.split(frames, 40, axis=1)):
+    for part in map(np.ascontiguousarray, np.split(frames, np.cumsum(cuts)[:-1], axis=1)):
         binding = loop.session.io_binding()
         binding.bind_cpu_input("frames", part)
         binding.bind_output("logits")
-        for state in contract.states:
-            values = memory[state.input]
-            binding.bind_ortvalue_input(state.input, values[turn % len(values)])
-            binding.bind_ortvalue_output(state.output, values[(turn + 1) % len(values)])
+        for item in contract.states:
+            binding.bind_ortvalue_input(item.input, memory[item.input])
+            binding.bind_ortvalue_output(item.output, memory[item.input])
         loop.session.run_with_iobinding(binding)
-        outputs.append(binding.get_outputs()[0].numpy())
-    assert relative_error(np.concatenate(outputs, axis=1), whole(model, frames)) <= LIMIT
+        outputs.append(binding.copy_outputs_to_cpu()[0])
+    return np.concatenate(outputs, axis=1), state  # which is the memory itself
+
+
+def assert_in_place_is_exact(loop, frames, cuts):
+    """Compare with copies of the state, bit for bit."""
+    expected, state = loop.run(frames, cuts)
+    outputs, memory = bound(loop, frames, cuts)
+    np.testing.assert_array_equal(outputs, expected)
+    for key, array in state.items():
+        np.testing.assert_array_equal(memory[key], array, err_msg=key)
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("name", SPECS)
+@settings(deadline=None, max_examples=8)
+@given(data=st.data())
+def test_in_place_is_exact_for_any_cut(name, streams, data):
+    window = window_of(name)
+    edge = st.sampled_from(sorted({1, max(1, window - 1), window, window + 1, 3 * window + 2}))
+    cuts = data.draw(st.lists(edge | st.integers(1, 4 * window), min_size=3, max_size=12))
+    assert_in_place_is_exact(loop_of(name), frames_of(model_of(name), streams, sum(cuts)), cuts)
+
+
+@pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_in_place_is_exact_for_fixed_sizes(family, streams, length):
+    frames = frames_of(model_of(family), streams, 20 * length)
+    assert_in_place_is_exact(loop_of(family, streams=streams, frames=length), frames, [length] * 20)
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_in_place_is_exact_for_the_newest_step(name, streams):
+    length = 7 * window_of(name) + 3
+    frames = frames_of(model_of(name), streams, length)
+    assert_in_place_is_exact(loop_of(name, newest=True, frames=1), frames, [1] * length)
+
+
+@pytest.mark.parametrize("recipe", ["int8-dynamic", "int8-per-tensor"])
+@pytest.mark.parametrize(("name", "streams"), [(n, s) for n in SPECS for s in (1, 3)])
+def test_in_place_is_exact_in_int8(name, streams, recipe, tmp_path):
+    """`DynamicQuantizeLSTM` is another kernel; it, too, copies the state before it writes."""
+    onnx.save(graph_of(name), tmp_path / "fp32.onnx")
+    quantize_file(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", load_recipe(recipe))
+    graph = onnx.load(tmp_path / "int8.onnx")
+    assert any("Quantize" in node.op_type for node in graph.graph.node)
+    cuts = [1, 1, 5, 1, 13, 2, 30]
+    assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), streams, sum(cuts)), cuts)
 
 
 def test_wrong_gates_are_seen(monkeypatch):

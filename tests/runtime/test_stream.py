@@ -1,7 +1,8 @@
 """`StreamSession` against PyTorch's whole-sequence forward, on tiny models of random weights."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from edgeseq.contract import Frame, Output
 from edgeseq.errors import StreamError
 from edgeseq.export import build_graph
 from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
-from edgeseq.runtime import StreamModel, StreamSession, predict
+from edgeseq.runtime import StreamModel, StreamSession, buffers, predict
 
 WINDOW = 8
 FRAME = Frame(channels=("ax", "ay", "az"), units=("g",) * 3, sample_rate_hz=50)
@@ -187,6 +188,57 @@ def test_states_in_place_give_what_two_buffers_give(case, graph):
             np.testing.assert_array_equal(session.step(frame), outputs[0, 0])
             for name, array in session.state.items():
                 np.testing.assert_array_equal(array, state[name])
+
+
+@pytest.mark.parametrize("graph", ["any", "step"])
+def test_one_buffer_a_state(case, graph):
+    model = getattr(case, graph)
+    with StreamSession(model) as session:
+        session.step(case.frames[0, 0])
+        assert session._states.turns == len(session._step_call._bindings) == 1
+
+
+def test_other_providers_take_turns(case, monkeypatch):
+    """Whatever the contract says: in place was only proven for the CPU's kernels."""
+    placed = []
+
+    def place(array, device, number):
+        placed.append((device, array.shape, number))
+        return SimpleNamespace(numpy=lambda: array, update_inplace=array.__setitem__)
+
+    fake = SimpleNamespace(OrtValue=SimpleNamespace(ortvalue_from_numpy=place))
+    monkeypatch.setattr(buffers, "require", lambda _name: fake)
+    states = case.any.contract.states
+    assert all(state.in_place for state in states)
+    memory = buffers.StateMemory(states, 2, "cuda")
+    assert placed == [("cuda", state.sized(2), 0) for state in states] * 2
+    assert memory.turns == 2
+    bound = {}
+    binding = SimpleNamespace(
+        bind_ortvalue_input=bound.__setitem__, bind_ortvalue_output=bound.__setitem__
+    )
+    memory.bind(binding, 0)
+    assert all(bound[state.input] is not bound[state.output] for state in states)
+    before = dict(bound)
+    memory.bind(binding, 1)
+    assert all(bound[state.input] is before[state.output] for state in states)
+
+
+def test_states_that_may_not_be_in_place_take_turns(case):
+    """Files of an earlier contract, and of others: two buffers, two bindings, the same answers."""
+    states = tuple(replace(s, in_place=i > 0) for i, s in enumerate(case.any.contract.states))
+    model = replace(case.any, contract=replace(case.any.contract, states=states))
+    with StreamSession(model) as session:
+        outputs = stepped(session, case.frames[0])
+        assert session._states.turns == len(session._step_call._bindings) == 2
+        shared = [a is b for a, b in zip(*session._states._arrays, strict=True)]
+        assert shared == [state.in_place for state in states]
+        saved = session.state
+        session.reset()
+        np.testing.assert_array_equal(stepped(session, case.frames[0]), outputs)
+        for name, array in session.state.items():
+            np.testing.assert_array_equal(array, saved[name])
+    np.testing.assert_allclose(outputs, case.outputs[0], **TIGHT)
 
 
 def test_threads_that_share_a_model_give_what_one_gives(case):

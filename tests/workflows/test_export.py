@@ -20,7 +20,7 @@ from edgeseq.bundle import SCHEMA, load_bundle
 from edgeseq.check import check_bundle
 from edgeseq.contract import METADATA_KEY
 from edgeseq.errors import CheckpointError, EdgeseqError, PromiseError, UsageError
-from edgeseq.export import lstm, transformer
+from edgeseq.export import lstm, ring
 from edgeseq.files import sha256
 from edgeseq.models import LSTMSpec
 from edgeseq.runtime import StreamSession
@@ -247,9 +247,7 @@ def test_wrong_gates_are_stopped_and_nothing_is_written(old, run_of, monkeypatch
 
 def test_a_ring_that_forgets_too_early_is_stopped(run_of, monkeypatch, tmp_path):
     """Off by one frame at the far end of the window: small, and only after W frames."""
-    monkeypatch.setattr(
-        transformer._AnyChunk, "_ring_offsets", forget_oldest(transformer._AnyChunk._ring_offsets)
-    )
+    monkeypatch.setattr(ring.AnyChunk, "_ring_offsets", forget_oldest(ring.AnyChunk._ring_offsets))
     with pytest.raises(PromiseError, match=GATE):
         export_run(run_of["transformer"], tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
@@ -271,13 +269,13 @@ def test_nan_does_not_pass_the_gate(run_of, monkeypatch, tmp_path):
 
 
 def test_second_variant_is_gated_too(run_of, monkeypatch, tmp_path):
-    monkeypatch.setattr(transformer._OneFrame, "angles", lambda self: tuple(reversed(rotary(self))))
+    monkeypatch.setattr(ring.OneFrame, "angles", lambda self: tuple(reversed(rotary(self))))
     with pytest.raises(PromiseError, match="the step graph differs from PyTorch"):
         export_run(run_of["transformer"], tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
 
 
-rotary = transformer._Rings.angles
+rotary = ring.Rings.angles
 
 
 @pytest.mark.parametrize("at", ["gate", "manifest", "swap"])
