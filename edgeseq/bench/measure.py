@@ -11,6 +11,7 @@ from edgeseq.bench.memory import ColdStart, Memory, measure_fresh
 from edgeseq.bench.on_gpu import OnGpu, measure_on_gpu
 from edgeseq.bench.pace import Interrupted, Paced, PaceSettings, measure_paced
 from edgeseq.bench.placement import Placement, measure_placement, require_placed
+from edgeseq.bench.streams import ManyStreams, measure_many
 from edgeseq.bench.subjects import Target
 from edgeseq.bench.throughput import Batch, ThroughputResult, ThroughputSettings, measure_throughput
 from edgeseq.contract import Contract
@@ -35,6 +36,8 @@ class BenchSettings:
     """Fresh processes for each variant's memory and cold start; 0 leaves both out."""
     fresh_steps: int = 1000
     """Steps in each fresh process."""
+    many_streams: int = 1000
+    """Streams in one process whose memory is measured; 0 leaves it out."""
     streams: ThroughputSettings | None = None
     """Many streams in one call; none leaves them out."""
 
@@ -50,6 +53,7 @@ class Found:
     paced: dict[str, Paced] = field(default_factory=dict)
     paced_harness: Paced | None = None
     fresh: dict[str, tuple[ColdStart, Memory]] = field(default_factory=dict)
+    many: dict[str, ManyStreams] = field(default_factory=dict)
     on_gpu: dict[str, OnGpu] = field(default_factory=dict)
     throughput: ThroughputResult | None = None
     interrupted: bool = False
@@ -94,6 +98,7 @@ def _measure_more(
     found.chunks = _chunks(chosen, settings, progress)
     found.idle = _idle(chosen, settings, progress)
     found.fresh = _fresh(chosen, settings, progress)
+    found.many = _many(chosen, settings, progress)
     for target in chosen:
         if target.subject.provider == "cuda":
             repeats = settings.fresh_processes
@@ -133,6 +138,21 @@ def _fresh(
     return measure_fresh(
         jobs, repeats=settings.fresh_processes, progress=_named(progress, "memory")
     )
+
+
+def _many(
+    chosen: list[Target], settings: BenchSettings, progress: Progress | None
+) -> dict[str, ManyStreams]:
+    """Measure the memory of many streams; one reading, since a thousand of them are a mean."""
+    if not settings.many_streams or not settings.fresh_processes:
+        return {}
+    show, found = _named(progress, "memory of many streams"), {}
+    for done, target in enumerate(chosen):
+        if target.subject.provider == "cpu" and target.contract.streams in (None, 1):
+            found[target.name] = measure_many(target.job(0), streams=settings.many_streams)
+        if show:
+            show(done + 1, len(chosen))
+    return found
 
 
 def _throughput(

@@ -14,6 +14,7 @@ from edgeseq.bench.on_gpu import OnGpu
 from edgeseq.bench.pace import Paced, PaceSettings
 from edgeseq.bench.placement import Placement
 from edgeseq.bench.stats import Latency, Ratio
+from edgeseq.bench.streams import ManyStreams
 from edgeseq.bench.subjects import Subject
 from edgeseq.bench.throughput import ThroughputResult
 from edgeseq.bench.warmup import Warmup
@@ -42,6 +43,8 @@ class VariantResult(Subject):
     """Latency of the step after a pause."""
     cold: ColdStart | None
     memory: Memory | None
+    many: ManyStreams | None
+    """Memory of one stream where a process has many."""
     placement: Placement
     """Which nodes ran where, by ONNX Runtime's profile of a few steps."""
     on_gpu: OnGpu | None

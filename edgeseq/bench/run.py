@@ -122,6 +122,7 @@ def _result(target: Target, found: Found) -> VariantResult:
         idle=found.idle.get(target.name),
         cold=cold,
         memory=memory,
+        many=found.many.get(target.name),
         placement=found.placement[target.name],
         on_gpu=found.on_gpu.get(target.name),
     )
@@ -165,6 +166,7 @@ _WHY = {
     "chunks": "it takes one frame a call, or no chunks were asked for",
     "cold": "no fresh processes were asked for",
     "idle": "no pauses were asked for",
+    "many": "its streams are fixed, it ran on a GPU, or no fresh processes were asked for",
     "memory": "no fresh processes were asked for",
     "on_gpu": "it ran on the CPU",
     "paced": "no rate was asked for",

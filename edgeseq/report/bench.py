@@ -6,7 +6,8 @@ from edgeseq.bench.compare import Change, Comparison
 from edgeseq.bench.results import BenchResult, VariantResult
 from edgeseq.bench.stats import Ratio
 from edgeseq.budget import Verdict
-from edgeseq.report.numbers import NOT_MEASURED, micro, percent, short
+from edgeseq.report import occupied
+from edgeseq.report.numbers import NOT_MEASURED, maybe, micro, percent, short
 from edgeseq.report.sheet import Sheet
 from edgeseq.report.text import machine_line
 
@@ -17,7 +18,13 @@ DEADLINE_PERIODS = 4
 def bench_sheets(result: BenchResult, *, deadline_ms: float | None = None) -> list[Sheet]:
     """Return all that was measured; `deadline_ms` is how old a frame may be when answered."""
     sheets = [_latency(result), _ratios(result.ratios), _paced(result), _idle(result)]
-    sheets += [_chunks(result, deadline_ms), _memory(result), _streams(result), _gpu(result)]
+    sheets += [
+        _chunks(result, deadline_ms),
+        occupied.cold(result),
+        occupied.memory(result),
+        occupied.parts(result),
+    ]
+    sheets += [occupied.many(result), occupied.streams(result), occupied.gpu(result)]
     sheets += [_fallback(result), verdicts(result.budget)]
     return [*(sheet for sheet in sheets if sheet.rows or sheet.notes), _conditions(result)]
 
@@ -52,8 +59,8 @@ def _change(change: Change) -> tuple[str, ...]:
     return (
         change.variant,
         f"{change.quantity}, {change.unit}",
-        _maybe(change.old),
-        _maybe(change.new),
+        maybe(change.old),
+        maybe(change.new),
         "" if change.ratio is None else f"{change.ratio:.3f}",
         "" if None in ends else f"{change.low:.3f} to {change.high:.3f}",
     )
@@ -109,7 +116,7 @@ def _paced(result: BenchResult) -> Sheet:
                     *map(short, figures),
                     f"{paced.missed:,} of {paced.frames:,}",
                     short(paced.cpu_seconds_per_hour),
-                    _maybe(paced.joules_per_hour),
+                    maybe(paced.joules_per_hour),
                 )
             )
     rate = f" at {result.pace_settings.rate_hz:g} Hz" if result.pace_settings else ""
@@ -158,84 +165,6 @@ def _chunks(result: BenchResult, deadline_ms: float | None) -> Sheet:
     return Sheet(columns, tuple(rows))
 
 
-def _memory(result: BenchResult) -> Sheet:
-    rows = []
-    for variant in result.variants:
-        cold, memory = variant.cold, variant.memory
-        if cold and memory:
-            rows.append(
-                (
-                    variant.name,
-                    short(variant.file_kib),
-                    short(variant.state_kib),
-                    _maybe(memory.peak_rss_mib),
-                    _maybe(memory.attributable_rss_mib),
-                    _maybe(memory.model_heap_kib),
-                    short(cold.total_ms),
-                    short(cold.load_ms),
-                    short(cold.first_step_ms),
-                )
-            )
-    columns = (
-        "fresh process", "file KiB>", "state KiB>", "peak MiB>", "of it the model's>",
-        "model heap KiB>", "cold start ms>", "load ms>", "first call ms>",
-    )  # fmt: skip
-    return Sheet(columns, tuple(rows))
-
-
-def _streams(result: BenchResult) -> Sheet:
-    if not (found := result.throughput):
-        return Sheet((), ())
-    rows = [
-        (
-            f"{row.name} on {row.provider}",
-            f"{row.streams:,}",
-            short(row.p50_us),
-            short(row.p99_us),
-            short(row.streams_per_second),
-            "yes" if row.in_time else "no",
-        )
-        for row in found.rows
-    ]
-    notes = [
-        f"{item.name} on {item.provider}: {item.streams_in_time:,} streams in time (99 of 100 "
-        f"steps within {short(item.limit_ms)} ms), {short(item.streams_per_second)} a second."
-        for item in found.served
-    ]
-    notes += [f"{name}: {NOT_MEASURED}, {why}." for name, why in found.not_measured.items()]
-    columns = ("many streams", "N>", "step p50 µs>", "p99 µs>", "streams a second>", "in time")
-    return Sheet(columns, tuple(rows), tuple(notes))
-
-
-def _gpu(result: BenchResult) -> Sheet:
-    rows, notes = [], []
-    for variant in result.variants:
-        if not (found := variant.on_gpu):
-            continue
-        costs = {cost.streams: cost for cost in found.copies}
-        for memory in found.memory:
-            parts = (
-                memory.context_mib, memory.weights_mib, memory.arena_mib, memory.unexplained_mib,
-                memory.peak_mib,
-            )  # fmt: skip
-            cost = costs.get(memory.streams)
-            copies = short(cost.copies_us) if cost else NOT_MEASURED
-            rows.append((variant.name, f"{memory.streams:,}", *map(short, parts), copies))
-        if found.memory_not_measured:
-            notes.append(f"{variant.name}, GPU memory: {found.memory_not_measured}.")
-    if result.gpu:
-        gpu = result.gpu
-        notes.append(
-            f"GPU: {gpu.name}, compute capability {gpu.compute_capability}, "
-            f"{gpu.memory_mib:,} MiB, driver {gpu.driver}."
-        )
-    columns = (
-        "on the GPU, MiB", "streams>", "context>", "weights>", "arena>", "unexplained>", "peak>",
-        "host copies µs a step>",
-    )  # fmt: skip
-    return Sheet(columns, tuple(rows), tuple(notes))
-
-
 def _fallback(result: BenchResult) -> Sheet:
     """Name the nodes that ran on the CPU though a GPU was asked for."""
     notes = [
@@ -266,9 +195,9 @@ def _said(result: BenchResult) -> Iterator[str]:
     )
     stolen = NOT_MEASURED if found.stolen is None else percent(found.stolen)
     facts = [
-        f"load {_maybe(found.load_before)} before and {_maybe(found.load_after)} after",
+        f"load {maybe(found.load_before)} before and {maybe(found.load_after)} after",
         f"stolen by the hypervisor {stolen}",
-        f"put off a core {_maybe(found.preempted)} times",
+        f"put off a core {maybe(found.preempted)} times",
         "not pinned" if found.pinned_to is None else f"pinned to core {found.pinned_to}",
         f"governor {machine.governor or NOT_MEASURED}",
         f"clock {found.clock_resolution_ns} ns fine, {found.clock_overhead_ns:g} ns a reading",
@@ -278,7 +207,3 @@ def _said(result: BenchResult) -> Iterator[str]:
     yield f"{result.status.capitalize()} with {providers} on {machine_line(machine)}."
     if result.not_measured:
         yield f"Not measured: {', '.join(result.not_measured)}."
-
-
-def _maybe(value: float | None) -> str:
-    return NOT_MEASURED if value is None else short(value)

@@ -15,6 +15,11 @@ def short(value: float, digits: int = 3) -> str:
     return f"{value:,.{max(decimals, 0)}f}"
 
 
+def maybe(value: float | None) -> str:
+    """Return `value` as `short` does, or say that it was not measured."""
+    return NOT_MEASURED if value is None else short(value)
+
+
 def _leading(value: float, digits: int) -> int:
     """Return the decimals at which a number below 1 shows `digits` digits."""
     return digits - 1 - int(f"{abs(value):e}".partition("e")[2])

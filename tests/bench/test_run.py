@@ -29,6 +29,7 @@ QUICK = BenchSettings(
     gap_repeats=1,
     fresh_processes=1,
     fresh_steps=10,
+    many_streams=20,
 )
 HOT_ONLY = replace(QUICK, pace=None, chunk_rounds=0, gap_repeats=0, fresh_processes=0)
 LONG = replace(HOT_ONLY, hot=HotSettings(rounds=4, block=70))
@@ -75,6 +76,7 @@ def test_everything_was_measured(result, bundle):
         assert variant.paced.cpu_seconds_per_hour > 0
         assert variant.cold.total_ms > variant.cold.load_ms > 0
         assert variant.memory.steps == 10
+        assert variant.many.streams == 20
         assert variant.state_kib == pytest.approx(4 / 1024, abs=1e-3)
         size = bundle.file(variant.name).stat().st_size
         assert variant.file_kib == pytest.approx(size / 1024, abs=1e-3)
@@ -293,7 +295,7 @@ def test_progress_names_what_it_does(bundle):
         progress=lambda what, done, total: seen.append((what, done == total)),
     )
     assert [what for what, last in seen if last] == [
-        "hot", "chunks of fp32", "idle gaps", "memory", "paced",
+        "hot", "chunks of fp32", "idle gaps", "memory", "memory of many streams", "paced",
     ]  # fmt: skip
 
 

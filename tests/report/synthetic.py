@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgeseq.bench.breakdown import Breakdown
 from edgeseq.bench.chunks import ChunkFit
 from edgeseq.bench.conditions import Conditions
 from edgeseq.bench.gaps import IdleGap
@@ -14,7 +15,9 @@ from edgeseq.bench.pace import Paced, PaceSettings
 from edgeseq.bench.placement import Placement
 from edgeseq.bench.results import SCHEMA as BENCH_SCHEMA
 from edgeseq.bench.results import BenchResult, Harness, VariantResult
+from edgeseq.bench.slopes import Slope
 from edgeseq.bench.stats import Latency, Ratio, summarise
+from edgeseq.bench.streams import ManyStreams
 from edgeseq.bench.warmup import Warmup
 from edgeseq.budget import Verdict
 from edgeseq.bundle import Accuracy, Parity
@@ -248,7 +251,16 @@ def measured(name: str, step_us: float, kib: float, seed: int) -> VariantResult:
         ),
         idle=tuple(IdleGap(gap, step_us + 5 * gap * seed / 2 + 17.5 * (seed - 1), 200.0, 10)
                    for gap in (0.0, 1.0, 10.0)),
-        cold=known.cold, memory=known.memory,
+        cold=known.cold,
+        memory=replace(
+            known.memory,
+            breakdown=Breakdown(
+                60.0, 32.0, 26.5, 0.5, 0.6, 0.1, 0.02, 0.2, 0.03, 0.05, 0.0008, 0.033
+            ),
+            growth=Slope(0.0, -40.0, 40.0, 0.95, 200),
+            growth_steps=113_600,
+        ),
+        many=ManyStreams(1000, 0.375, 9.2, 8.8, 5.2, 9.2, 0.52, 0.15, 0.5, 0.52, 1.1),
         placement=Placement("cpu", {"CPUExecutionProvider": {"LSTM": 2}}, (), 0.0, 0.0, 3, "x"),
         on_gpu=None,
     )  # fmt: skip

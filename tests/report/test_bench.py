@@ -50,6 +50,16 @@ def test_advice_needs_a_rate_and_says_its_deadline(result):
     assert cells(bench_sheets(unpaced), "call of T frames")["fp32"]["advice"] == ""
 
 
+def test_memory_in_parts_growth_and_many_streams(result):
+    sheets = bench_sheets(result)
+    assert cells(sheets, "fresh process")["fp32"]["growth, KiB a million steps>"] == "0 [-40, 40]"
+    parts = cells(sheets, "resident")["fp32"]
+    assert (parts["total>"], parts["unexplained>"]) == ("60.0", "0.050")
+    assert parts["that is>"] == "0.08 % of all"
+    (many,) = [sheet for sheet in sheets if sheet.columns[:1] == ("one of many streams, KiB",)]
+    assert many.rows[0] == ("fp32", "1,000", "0.375", "9.20", "8.80", "0.520", "0.150")
+
+
 def test_the_harness_and_the_conditions_stand_below(result):
     text = drawn(bench_sheets(result))
     assert "The harness: 140 ns a step; a session that does nothing (the floor) 4.2" in text
@@ -63,7 +73,8 @@ def test_without_paced_run_there_is_no_such_table(result):
     bare = replace(
         result,
         variants=tuple(
-            replace(v, paced=None, idle=None, chunks=None, memory=None) for v in result.variants
+            replace(v, paced=None, idle=None, chunks=None, cold=None, memory=None, many=None)
+            for v in result.variants
         ),
     )
     heads = [sheet.columns[0] for sheet in bench_sheets(bare) if sheet.columns]
