@@ -58,28 +58,19 @@ class Slower:
         return output
 
 
-def iterations(candidate: Candidate) -> int:
-    """Return how many iterations make a step, wrapped as above, take a tenth longer than plain.
+def iterations(plain: Candidate) -> int:
+    """Return how many iterations make a wrapped step take a tenth longer than a plain one.
 
-    Iterations are work: where the machine slows, they slow as steps do. All three take turns, step
-    by step, so that the calibration is free of slow phases itself.
+    Iterations are work: where the machine slows, they slow as steps do. Found in blocks that take
+    turns, as steps are timed afterwards: right after another session a step is slower.
     """
-    plain, bare, loaded = (
-        candidate.open(),
-        Slower(candidate, 0),
-        Slower(candidate, 100),
+    bare, loaded = (
+        Candidate(f"{count}", lambda count=count: Slower(plain, count), plain.frames)
+        for count in (0, 100)
     )
-    now = time.perf_counter_ns
-    with plain, bare, loaded:
-        times = np.empty((6000, 3))
-        for index, row in enumerate(times):
-            frame = candidate.frames[index % len(candidate.frames)]
-            for column, session in enumerate((plain, bare, loaded)):
-                begin = now()
-                session.step(frame)
-                row[column] = now() - begin
-    median = np.median(times[1000:], axis=0)
-    return round(100 * ((1 + INJECTED) * median[0] - median[1]) / (median[2] - median[1]))
+    found = measure_hot([plain, bare, loaded], HotSettings(rounds=24))
+    none, hundred = (found.ratio(name, plain.name).ratio for name in ("0", "100"))
+    return round(100 * (1 + INJECTED - none) / (hundred - none))
 
 
 def one_run(variant: str, rounds: int) -> dict:
@@ -98,6 +89,7 @@ def one_run(variant: str, rounds: int) -> dict:
         found = measure_hot([first, again, slower, below], HotSettings(rounds=rounds))
     return {
         "seconds": round(time.monotonic() - begin, 2),
+        "iterations": extra,
         "p50_us": found.latencies["A"].p50_us,
         "again": asdict(found.ratio("again", "A")),
         "slower": asdict(found.ratio("slower", "A")),
