@@ -96,6 +96,12 @@ def dot(x: float, y: float, class_: str, tip: str = "", radius: float = 4.5) -> 
     return tag("circle", tip_of(tip), cx=float(x), cy=float(y), r=radius, class_=f"dot {class_}")
 
 
+def dotted(points: Sequence[tuple[float, float]], class_: str, tips: Sequence[str]) -> list[Html]:
+    """Return a line through `points` and a small dot on each, with its own tip."""
+    dots = [dot(*point, class_, tip, radius=3.0) for point, tip in zip(points, tips, strict=True)]
+    return [path(points, class_), *dots]
+
+
 def tip_of(words: str) -> Html | None:
     """Return the element that browsers show when the mark is hovered."""
     return tag("title", words) if words else None
