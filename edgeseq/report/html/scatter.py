@@ -37,7 +37,7 @@ def draw(
         chart: is painted on.
         points: at least one.
         labels: of the horizontal and the vertical axis.
-        log: whether the horizontal axis is logarithmic.
+        log: whether the horizontal axis is logarithmic; else it begins at zero.
         room: pixels kept free at the right.
         baselines: names and values of lines across.
         front: points that no other beats, cheapest first; a staircase joins them.
@@ -45,7 +45,11 @@ def draw(
     known = baselines or {}
     places = [point.x for point in points]
     right = WIDTH - RIGHT - room
-    x = logarithmic(places, LEFT, right, pad=1.3) if log else linear(places, LEFT, right, pad=0.2)
+    x = (
+        logarithmic(places, LEFT, right, pad=1.3)
+        if log
+        else linear(places, LEFT, right, zero=True, pad=0.12)
+    )
     floor = chart.height - BOTTOM
     y = linear([*(point.y for point in points), *known.values()], floor, TOP, pad=0.15)
     chart.y_axis(y, labels[1])
