@@ -238,7 +238,7 @@ def result_sheets(run: Run) -> list[Sheet]:
     return sorted(bench_sheets(run.result), key=lambda sheet: sheet.columns[:1] != ("promise",))
 
 
-def markdown(runs: Sequence[Run]) -> str:
+def markdown_page(runs: Sequence[Run]) -> str:
     """Return all tables as one Markdown page."""
     parts = [f"# edgeseq report\n\n{headline(runs)}.\n", as_markdown(overview(runs), title="All")]
     for run in runs:

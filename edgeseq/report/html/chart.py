@@ -51,11 +51,19 @@ class Chart:
             self.add(text(LEFT - 6, y + 4, number, "tick", "end"))
         self.add(text(0, 12, label, "label"))
 
-    def names(self, entries: Sequence[tuple[float, float, str, str]], *, gap: float = 14.0) -> None:
-        """Write names at (x, y, name, class), moved apart where they would overlap."""
+    def names(
+        self, entries: Sequence[tuple[float, float, str, str]], *, gap: float = 14.0,
+        leaders: bool = False,
+    ) -> None:  # fmt: skip
+        """Write names at (x, y, name, class), moved apart where they would overlap.
+
+        With `leaders` a thin line leads from a name to where it would have been.
+        """
         low, high = float(TOP + 4), self.height - BOTTOM - 3.0
         placed = spread([y for _, y, _, _ in entries], gap, low, high)
-        for (x, _, name, class_), y in zip(entries, placed, strict=True):
+        for (x, wanted, name, class_), y in zip(entries, placed, strict=True):
+            if leaders and abs(y - wanted) > gap / 2:
+                self.add(line(x - 6, wanted, x, y, "leader"))
             self.add(text(x, y + 4, name, f"name {class_}"))
 
     def svg(self) -> Html:

@@ -66,9 +66,7 @@ def _distribution(
 
 
 def _percentiles(latency: Latency) -> str:
-    """Return both; a number and its unit stay on one line."""
-    p50, p99 = (micro(value).replace(" ", "\u00a0") for value in (latency.p50_us, latency.p99_us))
-    return f"p50\u00a0{p50}, p99\u00a0{p99}"
+    return f"p50 {micro(latency.p50_us)}, p99 {micro(latency.p99_us)}"
 
 
 def _cdf(
@@ -116,7 +114,7 @@ def _pauses(found: Sequence[tuple[Series, tuple[IdleGap, ...]]]) -> Html:
         tips = [f"{item.name}: {micro(g.p50_us)} after {g.gap_ms:g} ms" for g in gaps]
         chart.add(*dotted(points, item.class_, tips))
         names.append((points[-1][0] + 9, points[-1][1], item.mark, item.class_))
-    chart.names(names, gap=12.5)
+    chart.names(names, gap=12.5, leaders=True)
     return chart.svg()
 
 
@@ -160,7 +158,7 @@ def _chunks(found: Sequence[tuple[Series, ChunkFit]]) -> Html:
             tip = f"{item.name}: {micro(median)} for {size} frames"
             chart.add(dot(x(size), y(median), item.class_, tip, radius=3.0))
         names.append((points[-1][0] + 9, points[-1][1], item.mark, item.class_))
-    chart.names(names, gap=12.5)
+    chart.names(names, gap=12.5, leaders=True)
     return chart.svg()
 
 

@@ -47,7 +47,7 @@ def _body(runs: Sequence[Run]) -> Html:
             tag("h1", headline(runs)),
             tag("p", LEAD, class_="lead"),
         ),
-        _section("What there is", sheets(overview(runs), _links(runs) | _swatches(runs))),
+        _section("What there is", _overview(runs)),
         _section(
             "What accuracy costs",
             tag("p", FRONTS, class_="note"),
@@ -62,6 +62,12 @@ def _section(title: str, *children: Child) -> Html:
     return tag("section", tag("h2", title), *children)
 
 
+def _overview(runs: Sequence[Run]) -> list[Html]:
+    """Return what ran where, and each variant with its status in the column that stays in sight."""
+    *facts, figures = overview(runs)
+    return [sheets(facts, _links(runs)), sheets([figures.without("status")], _names(runs))]
+
+
 def _days(runs: Sequence[Run]) -> str:
     days = sorted({run.result.created[:10] for run in runs})
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
@@ -72,9 +78,13 @@ def _links(runs: Sequence[Run]) -> dict[str, Child]:
     return {run.letter: tag("a", run.letter, href=f"#{_id(run)}", class_="to") for run in runs}
 
 
-def _swatches(runs: Sequence[Run]) -> dict[str, Child]:
+def _names(runs: Sequence[Run]) -> dict[str, Child]:
     return {
-        item.mark: [tag("span", class_=f"swatch {item.class_}"), item.mark]
+        item.mark: [
+            tag("span", class_=f"swatch {item.class_}"),
+            tag("b", f"{item.mark} ", class_=f"mark {item.class_}"),
+            status_of(run),
+        ]
         for run in runs
         for item in series(run)
     }
@@ -86,7 +96,7 @@ def _id(run: Run) -> str:
 
 def _result(run: Run) -> Html:
     """Return everything about one result: figures, tables, and how to get the same."""
-    figures = [*distributions(run), *memory(run), *traces(run), *pauses(run), *chunks(run)]
+    figures = [*distributions(run), *memory(run), *pauses(run), *chunks(run), *traces(run)]
     marks: dict[str, Child] = {
         item.variant.name: [
             tag("b", item.mark, class_=f"mark {item.class_}"),

@@ -61,11 +61,16 @@ def legend(entries: Iterable[tuple[Series, str]], *, dots: bool = False) -> Html
             tag("span", class_=f"{kind} {item.class_}"),
             tag("b", item.mark, class_=f"mark {item.class_}"),
             f" {item.variant.name}",
-            tag("span", f" {said}", class_="said") if said else None,
+            [" ", tag("span", _whole(said), class_="said")] if said else None,
         )
         for item, said in entries
     ]
     return tag("ul", items, class_="legend")
+
+
+def _whole(said: str) -> str:
+    """Let lines end behind commas only: a number and its unit belong together."""
+    return ", ".join(part.replace(" ", "\u00a0") for part in said.split(", "))
 
 
 def cut(item: Series, most: int) -> str:

@@ -58,7 +58,7 @@ def _stack(run: Run, found: Sequence[Series], title: str, label: str, fields: Fi
     shown = {part.key for bar in drawn for part in bar.parts}
     where = [(key, field, words) for key, field, words in _keyed(fields) if key in shown]
     description = f"One bar a variant, its parts: {', '.join(words for _, _, words in where)}."
-    room = 108 if UNEXPLAINED in dict(fields) else bars.NUMBER
+    room = 82 if UNEXPLAINED in dict(fields) else bars.NUMBER
     svg = bars.draw(title, description, label, drawn, room=room)
     return Figure(title, svg, source(run), "", _legend(where))
 
@@ -67,10 +67,9 @@ def _keyed(fields: Fields) -> list[tuple[str, str, str]]:
     """Give every part a key, `?` for what is not explained."""
     if len(fields) == 1:
         return [("", *fields[0])]
-    return [
-        ("?" if field == UNEXPLAINED else str(number), field, words)
-        for number, (field, words) in enumerate(fields, 1)
-    ]
+    all_of = PEAK if fields == PEAK else (*BEFORE, *ADDED)  # one key in every figure
+    keys = {field: str(number) for number, (field, _) in enumerate(all_of, 1)} | {UNEXPLAINED: "?"}
+    return [(keys[field], field, words) for field, words in fields]
 
 
 def _bar(item: Series, fields: Fields) -> bars.Bar:
@@ -81,7 +80,7 @@ def _bar(item: Series, fields: Fields) -> bars.Bar:
         if field in known
     )
     rest = known.get(UNEXPLAINED)
-    note = "" if rest is None else f", {short(rest, 2)} unexplained"
+    note = "" if rest is None else f", ? {short(rest, 2)}"
     return bars.Bar(cut(item, NAME), item.class_, parts, note)
 
 

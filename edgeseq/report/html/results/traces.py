@@ -18,7 +18,7 @@ TOP, STRIP, HEAD = 26, 74, 22
 """Pixels above the first strip, of each strip, and of its name."""
 COLUMNS = 180
 """Stretches of a run that are drawn; of each the fastest, the median and the slowest step."""
-NAME = 34
+NAME = 20
 """Letters of a name that fit above a strip."""
 
 
