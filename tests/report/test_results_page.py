@@ -404,6 +404,28 @@ def test_a_trace_shows_what_happened_when_it_did(laptop, at):
     assert "1 of 1,500 missed" in " ".join(drawing.words("name"))
 
 
+def test_of_a_long_run_the_kept_steps_stand_where_they_were(laptop):
+    variant = laptop.result.variants[0]
+    steps_ns, late_ns = np.full(12_001, 100_000), np.full(12_001, 90_000)
+    steps_ns[9_000], late_ns[[3_000, 3_001]] = 4_000_000, 12_000_000  # 9,000 is kept, 3,001 not
+    paced = replace(
+        variant.paced, step=summarise(steps_ns), late=summarise(late_ns), frames=12_001, missed=2
+    )
+    one = (replace(variant, paced=paced),)
+    (figure,) = traces(replace(laptop, result=replace(laptop.result, variants=one)))
+    assert "One of 3 steps was kept" in figure.caption
+    drawing = Drawn(figure.drawing)
+    x = drawing.axis("x")
+    (cross,) = drawing.marked("path", "miss")
+    assert x.at(float(re.match(r"M([\d.]+)", cross.get("d"))[1]) + 3) == pytest.approx(30, abs=0.7)
+    assert "1 missed from 30.00 s on" in cross.findtext(f"{SVG}title")
+    (span,) = drawing.marked("path", "span")
+    strokes = re.findall(r"M([\d.]+) [\d.]+V([\d.]+)", span.get("d"))
+    highest = min(strokes, key=lambda stroke: float(stroke[1]))
+    assert x.at(float(highest[0])) == pytest.approx(90, abs=0.7)
+    assert "2 of 12,001 missed" in " ".join(drawing.words("name"))
+
+
 def test_the_misses_of_the_samples_are_those_that_were_counted(laptop):
     for variant in laptop.result.variants:
         assert variant.paced.misses.sum() == variant.paced.missed == 2
@@ -468,6 +490,13 @@ def test_all_figures_conditions_and_promises_stand_in_tables(board, page):
     assert short(measured("fp32", 14, 200, 1).hot.p50_us) in row
     assert next(row for row in rows if row[0] == "B1 emulated")[6] == short(hot.hot.p50_us)
     assert "edgeseq bench har-lstm --variant fp32 --variant int8 --device raspberry-pi-4" in page
+
+
+def test_a_busy_machine_is_told(laptop, page):
+    assert "distrust the tails" not in page
+    conditions = replace(laptop.result.conditions, load_before=1.1)
+    busy = replace(laptop, result=replace(laptop.result, conditions=conditions))
+    assert "Something else was running: distrust the tails" in render((busy,))
 
 
 def test_hostile_names_are_only_text(board):

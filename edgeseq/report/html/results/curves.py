@@ -79,7 +79,7 @@ def _cdf(
     y = cdf.draw(chart, curves, x)
     if floor:
         chart.add(line(x(floor), TOP, x(floor), FLOOR, "baseline"))
-        chart.add(text(x(floor) + 5, FLOOR - 6, f"does nothing: {micro(floor)}", "note"))
+        chart.add(text(x(floor) + 5, TOP + 12, f"does nothing: {micro(floor)}", "note"))
     order = sorted(range(len(drawn)), key=lambda n: -drawn[n][1].p50_us)
     for place, number in enumerate(order):
         level = LOWEST + (HIGHEST - LOWEST) * (place + 0.5) / len(order)

@@ -14,6 +14,7 @@ from edgeseq.report.html.results.series import series, status_of
 from edgeseq.report.html.results.sheets import sheets
 from edgeseq.report.html.results.stacks import memory
 from edgeseq.report.html.results.traces import traces
+from edgeseq.report.html.sections import busy
 from edgeseq.report.numbers import duration
 from edgeseq.report.results import Run, headline, overview, reproduce, result_sheets
 
@@ -123,4 +124,5 @@ def _facts(run: Run) -> str:
         f"on {run.place}{device}; {result.created[:16].replace('T', ' ')} UTC, "
         f"{duration(result.conditions.seconds)}, edgeseq {result.edgeseq}, "
         f"{result.machine.onnxruntime or 'no ONNX Runtime'}. Promises: {run.promises}."
+        + busy(result.conditions.load_before, result.machine)
     )

@@ -14,7 +14,7 @@ from edgeseq.report.html.scale import Scale, linear, logarithmic
 from edgeseq.report.numbers import micro
 from edgeseq.report.results import Run
 
-TOP, STRIP, HEAD = 26, 74, 22
+TOP, STRIP, HEAD = 26, 82, 30
 """Pixels above the first strip, of each strip, and of its name."""
 COLUMNS = 180
 """Stretches of a run that are drawn; of each the fastest, the median and the slowest step."""
@@ -35,12 +35,19 @@ def traces(run: Run) -> list[Figure]:
         + (f", {pace.segments} of them" if pace else "")
         + "; dotted lines part them."
     )
+    if (every := max(_every(paced) for _, paced in found)) > 1:
+        caption += f" One of {every} steps was kept: crosses mark misses among those."
     turns = pace.segments if pace else 1
     values = [value for _, paced in found for value in paced.step.samples_us]
     return [
         Figure(title, _strips(part, values, turns), source(run), caption)
         for part in portions(found)
     ]
+
+
+def _every(paced: Paced) -> int:
+    """Return of how many frames one was kept."""
+    return -(-paced.frames // len(paced.step.samples_us))
 
 
 def _strips(found: Sequence[tuple[Series, Paced]], values: Sequence[float], turns: int) -> Html:
@@ -82,7 +89,7 @@ def _said(item: Series, paced: Paced) -> str:
 def trace(item: Series, paced: Paced, x: Scale, y: Scale) -> list[Html]:
     """Return the marks of one run, `COLUMNS` of them at most however long it was."""
     steps = paced.step.samples_us
-    seconds = np.arange(len(steps)) * paced.frames / len(steps) / paced.rate_hz
+    seconds = np.arange(len(steps)) * _every(paced) / paced.rate_hz
     cuts = np.array_split(np.arange(len(steps)), min(COLUMNS, len(steps)))
     at = [x(float(seconds[cut].mean())) for cut in cuts]
     spans = " ".join(
