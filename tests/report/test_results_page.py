@@ -299,7 +299,9 @@ def explained(run, unexplained):
     for number, variant in enumerate(run.result.variants):
         rest = unexplained * (1 + number / 10)
         parts = (29.4, 24.1, 0.9 + number / 8, 0.4, -0.2)
-        known = {f.name: getattr(variant.memory, f.name) for f in fields(Memory)}
+        known = {
+            f.name: getattr(variant.memory, f.name) for f in fields(Memory) if f.name != "breakdown"
+        }
         found = Breakdown(sum(parts) + rest, *parts, None, rest)
         variants.append(replace(variant, memory=Explained(**known, breakdown=found)))
     return replace(run, result=replace(run.result, variants=tuple(variants)))

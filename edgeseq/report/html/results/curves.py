@@ -47,8 +47,12 @@ def distributions(run: Run) -> list[Figure]:
     pace = run.result.pace_settings
     floor = run.result.harness.floor.p50_us
     rate = f" at {pace.rate_hz:g} Hz" if pace else ""
+    caption = (
+        "One step after the other, in turns. Dashed line: a session that does nothing, "
+        f"{micro(floor)}."
+    )
     return [
-        *_distribution(run, "Latency, hot", hot, "One step after the other, in turns.", floor),
+        *_distribution(run, "Latency, hot", hot, caption, floor),
         *_distribution(run, f"Latency, paced{rate}", paced, "One step each period, in turns."),
     ]
 
@@ -79,7 +83,6 @@ def _cdf(
     y = cdf.draw(chart, curves, x)
     if floor:
         chart.add(line(x(floor), TOP, x(floor), FLOOR, "baseline"))
-        chart.add(text(x(floor) + 5, TOP + 12, f"does nothing: {micro(floor)}", "note"))
     order = sorted(range(len(drawn)), key=lambda n: -drawn[n][1].p50_us)
     for place, number in enumerate(order):
         level = LOWEST + (HIGHEST - LOWEST) * (place + 0.5) / len(order)
