@@ -51,7 +51,9 @@ class StoredResult:
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise EdgeseqError(f"cannot read the result {path}: {error}") from None
+            raise EdgeseqError(
+                f"cannot read the result {path}: {error}. Make one with: {cls.COMMAND}"
+            ) from None
         if not isinstance(table, dict):
             raise EdgeseqError(f"{path} is not a result of: {cls.COMMAND}")
         return cls.from_json(table, where=str(path))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgeseq.bench.candidate import Array, Candidate, Progress, Stepper, nothing
 from edgeseq.bench.energy import EnergyMeter
 from edgeseq.bench.latency import pinned
+from edgeseq.bench.samples import unpack
 from edgeseq.bench.stats import Latency, summarise
 from edgeseq.errors import UsageError
 
@@ -89,6 +90,13 @@ class Paced:
     """CPU time of the whole process, threads and pacing loop included."""
     joules_per_hour: float | None
     """Energy of the whole machine, everything else that runs included; none: it does not tell."""
+
+    @property
+    def misses(self) -> NDArray[np.bool_]:
+        """Of each frame whose times were kept, in their order, whether it counts as missed."""
+        taken = unpack(self.late.samples) + unpack(self.step.samples)
+        found: NDArray[np.bool_] = taken > 1e9 / self.rate_hz
+        return found
 
 
 class Interrupted(KeyboardInterrupt):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeseq.claims.intervals import Difference
+from edgeseq.claims.pareto import front
 from edgeseq.claims.verdict import Part, Verdict, Word, combine
 
 NAME = "edge"
@@ -89,14 +90,9 @@ def _fronts(evidence: Evidence) -> tuple[str, ...]:
 
 
 def pareto(points: tuple[Point, ...], cost: Cost) -> tuple[Point, ...]:
-    """Return the points that no other beats in accuracy and `cost` at once, cheapest first."""
-    known = [point for point in points if point.accuracy is not None and cost(point) is not None]
-    known.sort(key=lambda point: (cost(point) or 0.0, -(point.accuracy or 0.0)))
-    front: list[Point] = []
-    for point in known:
-        if not front or (point.accuracy or 0.0) > (front[-1].accuracy or 0.0):
-            front.append(point)
-    return tuple(front)
+    """Return the points that no other beats in accuracy and `cost` at once, one of twins."""
+    found = front(points, lambda point: point.accuracy, cost)
+    return tuple({(point.accuracy, cost(point)): point for point in reversed(found)}.values())[::-1]
 
 
 def widest(evidence: Evidence) -> Difference | None:

@@ -16,6 +16,7 @@ from edgeseq.cli.devices import devices
 from edgeseq.cli.export import export
 from edgeseq.cli.inspect import inspect
 from edgeseq.cli.quantize import quantize
+from edgeseq.cli.report import report
 from edgeseq.cli.tasks import tasks
 from edgeseq.cli.train import train
 
@@ -39,5 +40,7 @@ def main() -> None:
     """
 
 
-for command in (tasks, train, export, quantize, check, bench, compare, inspect, devices, demo):
+for command in (
+    tasks, train, export, quantize, check, bench, compare, report, inspect, devices, demo,
+):  # fmt: skip
     main.add_command(command)

@@ -18,6 +18,13 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
+    def without(self, column: str) -> "Sheet":
+        """Return the sheet without a column, for where something else says the same."""
+        kept = [place for place, head in enumerate(self.columns) if head != column]
+        columns = tuple(self.columns[place] for place in kept)
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return Sheet(columns, rows, self.notes)
+
 
 def as_text(sheets: Iterable[Sheet]) -> RenderableType:
     """Return sheets for a terminal."""

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 
 from edgeseq.bench import measure, run
+from edgeseq.bench.contributed import check_contribution, damage
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bench.machine import this_machine
 from edgeseq.bench.memory import Memory
@@ -136,6 +137,10 @@ def test_every_null_has_its_reason(bundle):
     assert result.not_measured["variants.fp32.paced"] == "no rate was asked for"
     assert result.not_measured["variants.int8.memory"] == "no fresh processes were asked for"
     assert all(result.not_measured.values())
+
+
+def test_figures_are_those_of_their_samples(result):
+    assert damage(result) == []
 
 
 def test_what_the_system_does_not_tell_is_spelled_out(result):
@@ -368,11 +373,7 @@ RESULTS = sorted(Path(str(shipped("devices") / "results")).rglob("*.json"))
 
 def test_committed_results_load():
     for path in RESULTS:
-        result = BenchResult.load(path)
-        assert result.device in list_devices(), path
-        assert path.stem.startswith(f"{result.device}-{result.created[:10]}"), path
-        if result.status == "measured" and result.is_device:
-            assert not [item for item in result.budget if item.verdict == "fail"], path
+        check_contribution(path)
 
 
 def test_a_result_that_is_wrong_would_be_seen(result, tmp_path):

@@ -49,6 +49,13 @@ def latency_like(median_us: float, count: int = 10_000, seed: int = 0) -> Latenc
     return summarise((times * 1000).astype(np.int64))
 
 
+def late_like(count: int, seed: int, stalls: int, stall_us: float = 12_000) -> Latency:
+    """Return wake-ups about 90 µs late, except for some that come after the next frame is due."""
+    times = latency_like(90, count, seed).samples_us
+    times[np.random.default_rng(seed).choice(count, stalls, replace=False)] = stall_us
+    return summarise((times * 1000).round().astype(np.int64))
+
+
 def variant(name: str, family: str, step_us: float, kib: float, seed: int) -> VariantReport:
     rng = np.random.default_rng(seed)
     int8 = "int8" in name
@@ -246,7 +253,7 @@ def measured(name: str, step_us: float, kib: float, seed: int) -> VariantResult:
         ),
         chunks=ChunkFit(sizes, line, 9.0, 8.9, 9.1, 7.5, 7.4, 7.6, 0.0),
         paced=Paced(
-            100.0, latency_like(step_us * 9, 1500, seed), latency_like(90, 1500, seed), 31.0,
+            100.0, latency_like(step_us * 9, 1500, seed), late_like(1500, seed, stalls=2), 31.0,
             140.0, 2, 1500, round(20 + step_us * 1.4, 2), None,
         ),
         idle=tuple(IdleGap(gap, step_us + 5 * gap * seed / 2 + 17.5 * (seed - 1), 200.0, 10)

@@ -32,10 +32,11 @@ class Chart:
         """Draw ticks and their numbers below, and the label under them."""
         bottom = self.height - BOTTOM
         self.add(line(scale.start, bottom, scale.end, bottom, "axis"))
-        for value in scale.ticks() if ticks is None else ticks:
+        shown = scale.ticks() if ticks is None else ticks
+        for value, number in zip(shown, _numbers(shown, written), strict=True):
             x = scale(value)
             self.add(line(x, bottom, x, bottom + 4, "axis"))
-            self.add(text(x, bottom + 16, (written or tidy)(value), "tick", "middle"))
+            self.add(text(x, bottom + 16, number, "tick", "middle"))
         self.add(text(scale.end, self.height - 6, label, "label", "end"))
 
     def y_axis(
@@ -43,17 +44,26 @@ class Chart:
         written: Callable[[float], str] | None = None, right: float = WIDTH - RIGHT,
     ) -> None:  # fmt: skip
         """Draw faint lines across, their numbers at the left, and the label above."""
-        for value in scale.ticks() if ticks is None else ticks:
+        shown = scale.ticks() if ticks is None else ticks
+        for value, number in zip(shown, _numbers(shown, written), strict=True):
             y = scale(value)
             self.add(line(LEFT, y, right, y, "grid"))
-            self.add(text(LEFT - 6, y + 4, (written or tidy)(value), "tick", "end"))
+            self.add(text(LEFT - 6, y + 4, number, "tick", "end"))
         self.add(text(0, 12, label, "label"))
 
-    def names(self, entries: Sequence[tuple[float, float, str, str]], *, gap: float = 14.0) -> None:
-        """Write names at (x, y, name, class), moved apart where they would overlap."""
+    def names(
+        self, entries: Sequence[tuple[float, float, str, str]], *, gap: float = 14.0,
+        leaders: bool = False,
+    ) -> None:  # fmt: skip
+        """Write names at (x, y, name, class), moved apart where they would overlap.
+
+        With `leaders` a thin line leads from a name to where it would have been.
+        """
         low, high = float(TOP + 4), self.height - BOTTOM - 3.0
         placed = spread([y for _, y, _, _ in entries], gap, low, high)
-        for (x, _, name, class_), y in zip(entries, placed, strict=True):
+        for (x, wanted, name, class_), y in zip(entries, placed, strict=True):
+            if leaders and abs(y - wanted) > gap / 2:
+                self.add(line(x - 6, wanted, x, y, "leader"))
             self.add(text(x, y + 4, name, f"name {class_}"))
 
     def svg(self) -> Html:
@@ -69,9 +79,17 @@ class Chart:
         )
 
 
-def tidy(value: float) -> str:
+def _numbers(ticks: Sequence[float], written: Callable[[float], str] | None) -> list[str]:
+    """Return what stands at ticks, with as many digits as it takes to tell them apart."""
+    if written:
+        return [written(value) for value in ticks]
+    tries = ([tidy(value, digits) for value in ticks] for digits in range(3, 8))
+    return next((found for found in tries if len(set(found)) == len(found)), [*map(tidy, ticks)])
+
+
+def tidy(value: float, digits: int = 3) -> str:
     """Return a tick's number without trailing zeros."""
-    written = short(value)
+    written = short(value, digits)
     return written.rstrip("0").rstrip(".") if "." in written else written
 
 
@@ -94,6 +112,12 @@ def path(points: Sequence[tuple[float, float]], class_: str, tip: str = "") -> H
 def dot(x: float, y: float, class_: str, tip: str = "", radius: float = 4.5) -> Html:
     """Return a round mark; hovering shows `tip`."""
     return tag("circle", tip_of(tip), cx=float(x), cy=float(y), r=radius, class_=f"dot {class_}")
+
+
+def dotted(points: Sequence[tuple[float, float]], class_: str, tips: Sequence[str]) -> list[Html]:
+    """Return a line through `points` and a small dot on each, with its own tip."""
+    dots = [dot(*point, class_, tip, radius=3.0) for point, tip in zip(points, tips, strict=True)]
+    return [path(points, class_), *dots]
 
 
 def tip_of(words: str) -> Html | None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from edgeseq.bench.stats import Latency
 from edgeseq.report.demo import DemoResult
+from edgeseq.report.html import cdf, scatter
 from edgeseq.report.html.chart import (
     BOTTOM,
     HEIGHT,
@@ -12,8 +13,7 @@ from edgeseq.report.html.chart import (
     TOP,
     WIDTH,
     Chart,
-    dot,
-    line,
+    dotted,
     path,
     text,
 )
@@ -25,8 +25,6 @@ from edgeseq.report.numbers import exponent, micro, scientific, short
 FLOOR = HEIGHT - BOTTOM
 NAMES = 92
 """Pixels kept free at the right for the names of lines."""
-LEVELS = np.linspace(0.005, 0.99, 150)
-"""Drawn quantiles; what lies beyond is a matter of the machine's other work."""
 
 
 def accuracy_against_size(result: DemoResult) -> Html | None:
@@ -35,29 +33,22 @@ def accuracy_against_size(result: DemoResult) -> Html | None:
     if not points:
         return None
     chart = Chart("Accuracy against size", "One point a variant; baselines are dashed lines.")
-    values = [accuracy.value for _, accuracy in points]
-    near = _near_baselines(result, values)
-    x = logarithmic(
-        (look.variant.file_kib for look, _ in points), LEFT, WIDTH - NAMES - 26, pad=1.3
-    )
-    y = linear([*values, *near.values()], FLOOR, TOP, pad=0.15)
-    chart.y_axis(y, metric_of(result))
-    chart.x_axis(x, "size of the ONNX file, KiB")
-    for name, value in near.items():
-        chart.add(line(LEFT, y(value), WIDTH - RIGHT, y(value), "baseline"))
-        chart.add(text(LEFT + 4, y(value) - 5, f"{name} {value:.1f}", "note"))
-    for look, accuracy in points:
-        tip = f"{look.name}: {accuracy.value:.2f}, {short(look.variant.file_kib)} KiB"
-        at = x(look.variant.file_kib), y(accuracy.value)
-        chart.add(dot(*at, look.class_, tip))
-    chart.names(
-        [
-            (*place, name, class_)
-            for place, name, class_ in _together(
-                [((x(k.variant.file_kib), y(a.value)), k.name, k.class_) for k, a in points]
-            )
-        ]
-    )
+    near = _near_baselines(result, [accuracy.value for _, accuracy in points])
+    drawn = [
+        scatter.Point(
+            look.variant.file_kib,
+            accuracy.value,
+            look.name,
+            look.class_,
+            f"{look.name}: {accuracy.value:.2f}, {short(look.variant.file_kib)} KiB",
+        )
+        for look, accuracy in points
+    ]
+    labels = "size of the ONNX file, KiB", metric_of(result)
+    room = NAMES + 26 - RIGHT
+    x, y = scatter.draw(chart, drawn, labels, baselines=near, room=room)
+    placed = _together([((x(p.x), y(p.y)), p.name, p.class_) for p in drawn])
+    chart.names([(*place, name, class_) for place, name, class_ in placed])
     return chart.svg()
 
 
@@ -109,18 +100,13 @@ def latency_distribution(result: DemoResult) -> Html | None:
         "Distribution of step latency",
         "Share of steps that took at most so long, hot and paced, of the fastest variants.",
     )
-    right = WIDTH - RIGHT
-    x = _with_room([item for _, _, item in curves], right)
-    y = linear([0, 100], FLOOR, TOP, pad=0)
-    chart.y_axis(y, "steps answered, %", [0, 25, 50, 75, 100])
-    chart.x_axis(x, "step latency, µs", x.ticks(4))
+    x = _with_room([item for _, _, item in curves], WIDTH - RIGHT)
+    drawn = [
+        cdf.Curve(f"{look.name}, {when}", f"{look.class_} {when}", item)
+        for look, when, item in curves
+    ]
+    y = cdf.draw(chart, drawn, x)
     for look, when, item in curves:
-        points = [
-            (x(value), y(100 * level))
-            for value, level in zip(item.quantiles_us(LEVELS), LEVELS, strict=True)
-        ]
-        tip = f"{look.name}, {when}: p50 {micro(item.p50_us)}, p99 {micro(item.p99_us)}"
-        chart.add(path(points, f"{look.class_} {when}", tip))
         chart.add(*_beside(look, when, item, (x, y), left=_is_fastest(item, when, curves)))
     return chart.svg()
 
@@ -175,10 +161,11 @@ def latency_by_position(result: DemoResult) -> Html | None:
         class_ = "c0" if curve.name.lower().startswith("lstm") else "c1"
         class_ += " dashed" if "recompute" in curve.name else ""
         points = [(x(p), y(v)) for p, v in zip(curve.positions, curve.median_us, strict=True)]
-        chart.add(path(points, class_))
-        for place, (point, value) in enumerate(zip(points, curve.median_us, strict=True)):
-            tip = f"{curve.name}: {micro(value)} after {curve.positions[place]} frames"
-            chart.add(dot(*point, class_, tip, radius=3.0))
+        tips = [
+            f"{curve.name}: {micro(value)} after {position} frames"
+            for position, value in zip(curve.positions, curve.median_us, strict=True)
+        ]
+        chart.add(*dotted(points, class_, tips))
         names.append((points[-1][0] + 8, points[-1][1], curve.name, class_))
     chart.names(names)
     return chart.svg()

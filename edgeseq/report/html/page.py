@@ -11,16 +11,21 @@ from edgeseq.report.html.table import main_table
 
 def render(result: DemoResult) -> str:
     """Return the report of a demo as one self-contained HTML page."""
-    style = (files("edgeseq.report.html") / "page.css").read_text(encoding="utf-8")
+    return document(f"edgeseq demo: {result.task.name}", _body(result))
+
+
+def document(title: str, main: Html, style: str = "") -> str:
+    """Return a whole page around `main`, with the style of all reports and `style` after it."""
+    common = (files("edgeseq.report.html") / "page.css").read_text(encoding="utf-8")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"edgeseq demo: {result.task.name}"),
-        tag("style", Html(style)),
+        tag("title", title),
+        tag("style", Html(common + style)),
     )
-    return f"<!doctype html>\n{tag('html', head, tag('body', _body(result)), lang='en')}\n"
+    return f"<!doctype html>\n{tag('html', head, tag('body', main), lang='en')}\n"
 
 
 def _body(result: DemoResult) -> Html:

@@ -4,21 +4,22 @@ from collections.abc import Callable
 
 from edgeseq.bench.stats import Latency
 from edgeseq.report.demo import DemoResult, VariantReport
-from edgeseq.report.html.chart import BOTTOM, RIGHT, WIDTH, Chart, dot, line, text
+from edgeseq.report.html import bars
+from edgeseq.report.html.bars import LABELS, TOP
+from edgeseq.report.html.chart import BOTTOM, RIGHT, WIDTH, dot, line, text
 from edgeseq.report.html.look import Look, looks
-from edgeseq.report.html.markup import Html, tag
-from edgeseq.report.html.scale import Scale, linear, logarithmic
-from edgeseq.report.numbers import NOT_MEASURED, micro, short
-
-LABELS, TOP, ROW = 138, 34, 30
-"""Pixels for the names at the left, above the first row, and for each row."""
+from edgeseq.report.html.markup import Html
+from edgeseq.report.html.scale import Scale, logarithmic
+from edgeseq.report.numbers import NOT_MEASURED, micro
 
 
 def latency_per_variant(result: DemoResult) -> Html:
     """Draw p50 to p99 of each variant, hot (full dot) and paced (ring)."""
     shown = list(looks(result))
-    chart = _rows(
-        "Latency hot and paced", "A line from p50 to p99; dot: hot loop, ring: paced.", shown
+    chart = bars.rows(
+        "Latency hot and paced",
+        "A line from p50 to p99; dot: hot loop, ring: paced.",
+        [(look.name, look.class_) for look in shown],
     )
     times = [
         value
@@ -32,7 +33,7 @@ def latency_per_variant(result: DemoResult) -> Html:
         chart.add(line(x(tick), TOP - 8, x(tick), chart.height - BOTTOM, "grid"))
     chart.x_axis(x, "one step, µs: dot or ring p50, tick p99", x.ticks(4))
     for row, look in enumerate(shown):
-        y = TOP + (row + 0.5) * ROW
+        y = bars.middle(row)
         for item, kind, up in ((look.variant.hot, "hot", -4), (_paced(look.variant), "paced", 4)):
             if item:
                 chart.add(*_span(x, y + up, item, look, kind))
@@ -107,32 +108,9 @@ def _bars(
     value: Callable[[VariantReport], float | None],
     mark: tuple[str, float] | None = None,
 ) -> Html:
-    shown = list(looks(result))
-    chart = _rows(title, description, shown)
-    values = [value(look.variant) for look in shown]
-    known = [item for item in values if item is not None]
-    x = linear([*known, mark[1] if mark else 0], LABELS, WIDTH - RIGHT - 42, zero=True)
-    chart.x_axis(x, label, x.ticks(4))
-    for row, (look, found) in enumerate(zip(shown, values, strict=True)):
-        y = TOP + (row + 0.5) * ROW
-        if found is None:
-            chart.add(text(LABELS, y + 4, NOT_MEASURED, "note"))
-            continue
-        width = max(x(found) - LABELS, 1.0)
-        chart.add(
-            tag("rect", x=LABELS, y=y - 6, width=width, height=12, class_=f"bar {look.class_}")
-        )
-        chart.add(text(LABELS + width + 6, y + 4, short(found), "tick"))
-    if mark:
-        at = x(mark[1])
-        chart.add(line(at, TOP - 6, at, chart.height - BOTTOM, "baseline"))
-        chart.add(text(at, TOP - 12, f"{mark[0]} {short(mark[1])}", "note", "middle"))
-    return chart.svg()
-
-
-def _rows(title: str, description: str, shown: list[Look]) -> Chart:
-    chart = Chart(title, description, height=TOP + ROW * len(shown) + BOTTOM + 6)
-    for row, look in enumerate(shown):
-        y = TOP + (row + 0.5) * ROW + 4
-        chart.add(text(LABELS - 10, y, look.name, f"name {look.class_}", "end"))
-    return chart
+    drawn = []
+    for look in looks(result):
+        found = value(look.variant)
+        parts = () if found is None else (bars.Part(found, look.class_),)
+        drawn.append(bars.Bar(look.name, look.class_, parts))
+    return bars.draw(title, description, label, drawn, mark=mark)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from edgeseq.bench.machine import Machine
 from edgeseq.claims import Part, Verdict
 from edgeseq.report.demo import DemoResult, ModelReport
 from edgeseq.report.html.look import Look, a_family, family_name, fastest, scored, shipped
@@ -245,10 +246,14 @@ def _machine(result: DemoResult) -> str:
         f"edgeseq {result.edgeseq}",
         machine.load_1m is not None and f"load average {machine.load_1m:.2f} at the start",
     ]
-    text = "; ".join(str(fact) for fact in facts if fact) + "."
-    if machine.load_1m is not None and machine.load_1m > BUSY * machine.cores:
-        text += " Something else was running: distrust the tails of the latencies."
-    return text
+    return "; ".join(str(fact) for fact in facts if fact) + "." + busy(machine.load_1m, machine)
+
+
+def busy(load: float | None, machine: Machine) -> str:
+    """Return a warning where others were at work when a benchmark began, or nothing."""
+    if load is None or load <= BUSY * machine.cores:
+        return ""
+    return " Something else was running: distrust the tails of the latencies."
 
 
 def _not_measured(result: DemoResult) -> Html:
