@@ -1,0 +1,264 @@
+"""Soaks: every kind of ageing is found, the machine's moods are not, and what is short says so."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgeseq.bench import ageing, soaking
+from edgeseq.bench.ageing import Instruments, Soaked
+from edgeseq.bench.pace import Clock
+from edgeseq.bench.soak import SoakResult, judged, soak, soaked_variant
+from edgeseq.bench.soaking import SoakSettings, measure_soak
+from edgeseq.bench.subjects import targets
+from edgeseq.bench.trends import LATENCY, Limit, judge, trend
+from edgeseq.errors import EdgeseqError, PromiseError, UsageError
+from edgeseq.files import write_json
+
+FRAMES = np.sin(np.arange(96.0, dtype=np.float32)).reshape(96, 1)
+STEPS = 40_000
+
+
+class FakeMachine:
+    """A clock that moves with the steps, in fast and slow phases, and noise within them."""
+
+    def __init__(self, seed=0, phase=0.3, noise=0.02):
+        self.now_ns = 0
+        self._rng = np.random.default_rng(seed)
+        self._phase, self._noise = phase, noise
+        self._until, self._speed = 0, 1.0
+        self._jitter = iter(())
+
+    def __call__(self):
+        return self.now_ns
+
+    def spend(self, nanoseconds):
+        if self.now_ns >= self._until:
+            self._until = self.now_ns + int(self._rng.exponential(3e8))
+            self._speed = 1 + self._phase * self._rng.random()
+        jitter = next(self._jitter, None)
+        if jitter is None:
+            self._jitter = iter(self._rng.standard_normal(1000).tolist())
+            jitter = next(self._jitter)
+        self.now_ns += int(nanoseconds * self._speed * (1 + self._noise * abs(jitter)))
+
+    def sleep(self, seconds):
+        self.now_ns += round(seconds * 1e9)
+
+    def instruments(self, memory=lambda: 0):
+        return Instruments(Clock(self, self.sleep), memory)
+
+
+class Model:
+    """A contractive stream; `fault` spoils it with the number of its steps since it was opened."""
+
+    def __init__(self, machine, fault=None):
+        self.machine, self.fault = machine, fault or Fault()
+        self.steps = self.since_reset = 0
+        self.reset()
+
+    def reset(self):
+        self.h, self.since_reset = 0.0, 0
+
+    @property
+    def state(self):
+        return {"h": np.array([self.h]), "counter": np.array([self.fault.count(self.since_reset)])}
+
+    def step(self, frame):
+        self.steps += 1
+        self.since_reset += 1
+        self.machine.spend(self.fault.takes(self.steps))
+        self.fault.leak()
+        self.h = self.fault.state(0.8 * self.h + float(frame[0]), self.steps)
+        return np.array([self.h + self.fault.drift(self.since_reset)], np.float32)
+
+
+class Fault:
+    """None at all."""
+
+    def takes(self, steps):
+        return 100_000
+
+    def leak(self):
+        pass
+
+    def state(self, value, steps):
+        return value
+
+    def drift(self, steps):
+        return 0.0
+
+    def count(self, steps):
+        return 7
+
+
+class Slowing(Fault):
+    def takes(self, steps):
+        return 100_000 * (1 + 0.2 * steps / STEPS)
+
+
+class Drifting(Fault):
+    def drift(self, steps):
+        return 1e-4 * steps / 1000  # the outputs' RMS is about 1
+
+
+class Poisoned(Fault):
+    def state(self, value, steps):
+        return np.nan if steps > STEPS // 2 else value
+
+
+class Counting(Fault):
+    def count(self, steps):
+        return steps
+
+
+class Leaking(Fault):
+    def __init__(self):
+        self.kept = []
+
+    def leak(self):
+        self.kept.append(bytearray(b"x" * 1024))
+
+
+def run(fault=None, *, machine=None, memory=None, settings=None, **of_soaked):
+    """Soak a model and return its verdicts by what they are about, and its series."""
+    machine = machine or FakeMachine()
+    instruments = machine.instruments(memory or (lambda: 0))
+
+    @contextmanager
+    def opened():
+        yield Model(machine, fault)
+
+    settings = settings or SoakSettings(steps=STEPS)
+    found = measure_soak(
+        [Soaked("model", opened, FRAMES, **of_soaked)], settings, instruments=instruments
+    )
+    (stream,) = found.streams
+    result = soaked_variant(SUBJECT, stream, found.seconds, settings, 2e-6)
+    words = {item.promise.removeprefix("no slope of "): item for item in judged(result)}
+    return words, result
+
+
+@pytest.fixture(autouse=True, scope="module")
+def subject(bundle):
+    global SUBJECT
+    (target,) = targets([bundle], ("fp32",), (), provider="cpu", settings=None)
+    SUBJECT = target.subject
+
+
+def words(verdicts):
+    return {about: item.verdict for about, item in verdicts.items()}
+
+
+FLAT = dict.fromkeys(("all finite", "latency", "memory", "drift", "state"), "pass")
+
+
+def test_what_does_not_age_passes():
+    verdicts, result = run()
+    assert words(verdicts) == FLAT
+    assert result.forgets
+    assert result.run_in == 128, "64 frames of a state that keeps 0.8 of itself, twice"
+    assert result.at_steps[-1] == pytest.approx(STEPS, abs=len(FRAMES))
+    assert len(result.at_steps) == 40
+    assert result.control_share < 0.5
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"), [(Slowing, "latency"), (Drifting, "drift"), (Counting, "state")]
+)
+def test_each_fault_is_found_and_no_other(fault, found):
+    verdicts, _ = run(fault())
+    assert words(verdicts) == FLAT | {found: "fail"}, verdicts
+
+
+def test_the_slope_is_the_one_that_was_put_in():
+    _, result = run(Slowing())
+    latency = result.trends[0]
+    # The control takes the same path with fewer steps, so a share of the 20 % is not seen.
+    assert latency.change == pytest.approx(0.2 * (1 - result.control_share), abs=0.04)
+    assert latency.per_million_steps == pytest.approx(latency.change / result.at_steps[-1] * 1e6)
+    assert latency.per_hour == pytest.approx(latency.change / result.seconds * 3600, rel=0.02)
+    _, result = run(Drifting())
+    drift = result.trends[2]
+    assert drift.per_million_steps == pytest.approx(0.1, rel=0.01)
+
+
+def test_slow_phases_are_not_in_the_ratio():
+    """A machine that gets slower all the while: the plain latency ages, the ratio does not."""
+
+    class Tiring(FakeMachine):
+        def spend(self, nanoseconds):
+            super().spend(nanoseconds * (1 + self.now_ns / 6e9))
+
+    verdicts, result = run(machine=Tiring())
+    assert verdicts["latency"].verdict == "pass"
+    assert result.plain.change_low > 50, "µs of a step that takes 100"
+
+
+def test_a_leak_of_a_kibibyte_a_step_is_found():
+    """Real memory, as Linux tells it."""
+    if ageing.taken() is None:
+        pytest.skip("this system does not tell a process's memory")
+    verdicts, result = run(Leaking(), memory=ageing.taken, settings=SoakSettings(steps=20_000))
+    assert verdicts["memory"].verdict == "fail"
+    # The control leaks as well, in the same turns.
+    kib_a_step = result.trends[1].per_million_steps / 1e6
+    assert kib_a_step == pytest.approx(1 + result.control_share, rel=0.1)
+
+
+def test_memory_between_turns_is_not_the_streams():
+    """Every reading of the fake memory is followed by a mebibyte of somebody else's."""
+    state = {"bytes": 0, "readings": 0}
+
+    def memory():
+        state["readings"] += 1
+        state["bytes"] += 2**20 if state["readings"] % 2 else 0
+        return state["bytes"]
+
+    verdicts, result = run(memory=memory)
+    assert verdicts["memory"].verdict == "pass"
+    assert set(result.trends[1].values) == {0.0}
+
+
+def test_memory_that_nobody_tells_is_not_checked():
+    verdicts, result = run(memory=lambda: None)
+    assert words(verdicts) == FLAT | {"memory": "not checked"}
+    assert "does not tell" in verdicts["memory"].reason
+    assert result.trends[1].values == ()
+
+
+def test_a_state_that_is_not_finite_ends_it_at_once():
+    verdicts, result = run(Poisoned())
+    assert verdicts["all finite"].verdict == "fail"
+    assert "state h is not finite after" in verdicts["all finite"].reason
+    assert STEPS * 0.4 < result.at_steps[-1] <= STEPS // 2
+    assert np.isfinite(result.trends[2].values).all()
+
+
+def test_a_model_that_never_forgets_has_a_level_and_no_slope():
+    class Latched(Fault):
+        def drift(self, steps):
+            return 0.1 if steps > 500 else 0.0
+
+    verdicts, result = run(Latched())
+    assert not result.forgets
+    assert result.run_in == STEPS // 40 // 4, "no more than a quarter of a window"
+    assert result.trends[2].values[-1] == pytest.approx(0.1, rel=0.01)
+    assert verdicts["drift"].verdict == "pass"
+
+
+def test_false_alarms():
+    """Slow phases, noise and memory that jumps: at most 5 % of soaks may cry wolf."""
+    alarms = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        jumps = iter(np.cumsum(rng.choice([0, 4096, -4096], 10_000)).tolist())
+        verdicts, _ = run(
+            machine=FakeMachine(seed, phase=0.5, noise=0.1),
+            memory=lambda jumps=jumps: next(jumps),
+            settings=SoakSettings(steps=20_000, seed=seed),
+        )
+        alarms += any(item.verdict == "fail" for item in verdicts.values())
+    assert alarms <= 2
