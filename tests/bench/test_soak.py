@@ -251,14 +251,18 @@ def test_a_model_that_never_forgets_has_a_level_and_no_slope():
 
 def test_false_alarms():
     """Slow phases, noise and memory that jumps: at most 5 % of soaks may cry wolf."""
-    alarms = 0
+    alarms, decided, plain = 0, 0, 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         jumps = iter(np.cumsum(rng.choice([0, 4096, -4096], 10_000)).tolist())
-        verdicts, _ = run(
-            machine=FakeMachine(seed, phase=0.5, noise=0.1),
+        verdicts, result = run(
+            machine=FakeMachine(seed, phase=0.5, noise=0.05),
             memory=lambda jumps=jumps: next(jumps),
-            settings=SoakSettings(steps=20_000, seed=seed),
+            settings=SoakSettings(steps=STEPS, seed=seed),
         )
         alarms += any(item.verdict == "fail" for item in verdicts.values())
+        decided += verdicts["latency"].verdict == "pass"
+        plain += judge("plain", result.plain).verdict == "pass"
     assert alarms <= 2
+    assert decided >= 36, "and not because nothing is ever decided"
+    assert plain <= 10, "without the control hardly any could be"
