@@ -6,6 +6,7 @@ From the settings at hand each one is flipped alone and timed against them, inte
 - if it costs memory or CPU (the arena, more threads, spinning) taken only below 1 - 5 %;
 - of these, threads and spinning never taken where the paced run takes over 10 % more CPU seconds
   an hour, or where nobody measured them: the latency of a step is not worth a device's battery;
+- never taken on fewer than 10 fresh sessions: the interval of so few is too narrow;
 - never taken where the outputs leave the variant's tolerance (those are not even timed).
 
 Of several winners for one field the fastest is taken; winners of several fields are taken at
@@ -27,6 +28,8 @@ COSTLY_GAIN = 0.05
 """What a flip that costs memory or CPU must be faster by."""
 MORE_CPU = 0.10
 """How much more CPU an hour a faster step may take at the app's rate."""
+FEWEST_SESSIONS = 10
+"""Times that both must have been opened afresh."""
 PASSES = 3
 CURRENT = "current"
 """Name of the settings that are flipped."""
@@ -123,7 +126,7 @@ def decide(
 
 def goes_back(before: Ratio | None) -> bool:
     """Say whether the first settings, timed against the chosen ones, are the faster ones."""
-    return before is not None and before.high < 1
+    return before is not None and before.high < 1 and before.sessions >= FEWEST_SESSIONS
 
 
 def _wins(
@@ -134,6 +137,8 @@ def _wins(
         return False, "slower"
     if ratio.high >= 1 - GAIN:
         return False, "no clear gain"
+    if ratio.sessions < FEWEST_SESSIONS:
+        return False, f"faster in {ratio.sessions} sessions; {FEWEST_SESSIONS} are needed"
     if ratio.high >= 1 - gain:
         return False, f"faster, but not by the {gain:.0%} that it must pay"
     if flip.costs_cpu(current):

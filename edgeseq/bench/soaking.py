@@ -1,5 +1,6 @@
 """Soaking any number of streams in turns: how long, in which windows, ended by whom."""
 
+import gc
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ def measure_soak(
             stream.prepare()
         for stream in streams:
             stream.start(settings.windows)
+        gc.collect()  # what others left must not be freed in a turn
         begin, interrupted = instruments.clock.now(), False
         try:
             _turns(streams, settings, instruments.clock.now, progress)

@@ -1,21 +1,19 @@
 """Soaks: every kind of ageing is found, the machine's moods are not, and what is short says so."""
 
-import json
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from edgeseq.bench import ageing, soaking
+from edgeseq.bench import ageing
 from edgeseq.bench.ageing import Instruments, Soaked
 from edgeseq.bench.pace import Clock
+from edgeseq.bench.results import Subject
 from edgeseq.bench.soak import SoakResult, judged, soak, soaked_variant
 from edgeseq.bench.soaking import SoakSettings, measure_soak
-from edgeseq.bench.subjects import targets
-from edgeseq.bench.trends import LATENCY, Limit, judge, trend
+from edgeseq.bench.trends import MEMORY, judge, trend
+from edgeseq.contract import SessionSettings
 from edgeseq.errors import EdgeseqError, PromiseError, UsageError
-from edgeseq.files import write_json
 
 FRAMES = np.sin(np.arange(96.0, dtype=np.float32)).reshape(96, 1)
 STEPS = 40_000
@@ -141,11 +139,10 @@ def run(fault=None, *, machine=None, memory=None, settings=None, **of_soaked):
     return words, result
 
 
-@pytest.fixture(autouse=True, scope="module")
-def subject(bundle):
-    global SUBJECT
-    (target,) = targets([bundle], ("fp32",), (), provider="cpu", settings=None)
-    SUBJECT = target.subject
+SUBJECT = Subject(
+    "model", "bundle", "fp32", "", "made up", "none", 0, "fp32", "cpu", SessionSettings(), 0.0, 0.0,
+    None,
+)  # fmt: skip
 
 
 def words(verdicts):
@@ -252,7 +249,7 @@ def test_a_model_that_never_forgets_has_a_level_and_no_slope():
 def test_false_alarms():
     """Slow phases, noise and memory that jumps: at most 5 % of soaks may cry wolf."""
     alarms, decided, plain = 0, 0, 0
-    for seed in range(40):
+    for seed in range(25):
         rng = np.random.default_rng(seed)
         jumps = iter(np.cumsum(rng.choice([0, 4096, -4096], 10_000)).tolist())
         verdicts, result = run(
@@ -263,6 +260,176 @@ def test_false_alarms():
         alarms += any(item.verdict == "fail" for item in verdicts.values())
         decided += verdicts["latency"].verdict == "pass"
         plain += judge("plain", result.plain).verdict == "pass"
-    assert alarms <= 2
-    assert decided >= 36, "and not because nothing is ever decided"
-    assert plain <= 10, "without the control hardly any could be"
+    assert alarms <= 1
+    assert decided >= 22, "and not because nothing is ever decided"
+    assert plain <= 6, "without the control hardly any could be"
+
+
+def line(slope, *, noise=0.0, count=40):
+    """Return the trend of memory that changes by `slope` KiB over the soak."""
+    steps = np.linspace(1000, 40_000, count)
+    values = slope * steps / steps[-1] + noise * np.random.default_rng(0).standard_normal(count)
+    return trend("memory", steps, 10.0, values, MEMORY, confidence=0.99)
+
+
+@pytest.mark.parametrize(
+    ("slope", "noise", "word"),
+    [
+        (0.0, 0.0, "pass"),
+        (63.9, 0.0, "pass"),  # as sure as can be, and nothing
+        (64.1, 0.0, "fail"),
+        (-64.1, 0.0, "fail"),
+        (0.0, 100.0, "pass"),
+        (500.0, 30.0, "fail"),
+        (0.0, 3000.0, "not checked"),
+        (900.0, 900.0, "not checked"),
+    ],
+)
+def test_three_words(slope, noise, word):
+    verdict = judge("model", line(slope, noise=noise))
+    assert verdict.verdict == word, verdict.reason
+    assert ("could hide" in verdict.reason) == (word == "not checked")
+
+
+def test_few_windows_are_not_judged():
+    found = line(1e6, count=19)
+    assert found.slope is None
+    assert judge("model", found).verdict == "not checked"
+    assert judge("model", found).reason == "19 windows; 20 are needed"
+    assert judge("model", line(1e6, count=20)).verdict == "fail"
+
+
+def test_two_streams_take_turns_and_leak_apart():
+    machine, kept = FakeMachine(), []
+
+    class Leak(Fault):
+        def leak(self):
+            kept.append(1024)
+
+    def opened(fault):
+        return contextmanager(lambda: iter([Model(machine, fault)]))
+
+    found = measure_soak(
+        [Soaked("good", opened(Fault()), FRAMES), Soaked("bad", opened(Leak()), FRAMES)],
+        SoakSettings(steps=STEPS),
+        instruments=machine.instruments(lambda: sum(kept)),
+    )
+    good, bad = (stream.windows.memory_kib[:40] for stream in found.streams)
+    assert not good.any()
+    assert bad[-1] == pytest.approx(STEPS, rel=0.6), "a KiB for each step, and the control's"
+
+
+class StopsAt(Fault):
+    """Somebody presses ctrl-C at a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def takes(self, steps):
+        if steps == self.step:
+            raise KeyboardInterrupt
+        return 100_000
+
+
+def test_an_interrupt_leaves_what_was_measured():
+    verdicts, result = run(StopsAt(STEPS * 3 // 4))
+    assert 20 < len(result.at_steps) < 30
+    assert words(verdicts) == FLAT
+    with pytest.raises(KeyboardInterrupt):
+        run(StopsAt(5000 // 4))
+    verdicts, result = run(StopsAt(STEPS // 4))
+    assert words(verdicts) == dict.fromkeys(FLAT, "not checked") | {"all finite": "pass"}
+
+
+def test_a_time_ends_it():
+    _, result = run(settings=SoakSettings(seconds=10.0))
+    assert result.seconds == pytest.approx(10.0, abs=0.5)
+    assert len(result.at_steps) == 40
+    slow = FakeMachine()
+    real = slow.spend
+    slow.spend = lambda nanoseconds: real(nanoseconds * 100)
+    _, result = run(machine=slow, settings=SoakSettings(seconds=40.0))
+    assert len(result.at_steps) < 40, "a model too slow for its windows has fewer of them"
+    assert result.seconds < 60
+
+
+def test_paced_steps_keep_the_rate():
+    settings = SoakSettings(steps=4000, rate_hz=100.0)
+    _, result = run(settings=settings)
+    assert settings.pairs.block == 1
+    assert result.seconds == pytest.approx(40.0, rel=0.1)
+    assert result.steps == pytest.approx(4000, abs=len(FRAMES))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "--soak 1e6 or --soak 1h"),
+        ({"steps": 1, "seconds": 1.0}, "--soak 1e6 or --soak 1h"),
+        ({"steps": 1000}, "Soak at least 17,600 steps"),
+        ({"seconds": 10.0, "rate_hz": 10.0}, "100 steps are too few"),
+        ({"steps": 10**6, "rate_hz": 0.0}, "must be above 0"),
+    ],
+)
+def test_soaks_that_make_no_sense(wrong, said):
+    with pytest.raises(UsageError, match=said):
+        SoakSettings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "windows"),
+    [
+        (SoakSettings(steps=10**5), 40),
+        (SoakSettings(steps=10**6), 40),
+        (SoakSettings(steps=2 * 10**6), 80),
+        (SoakSettings(steps=10**8), 160),
+        (SoakSettings(seconds=120), 40),
+        (SoakSettings(seconds=1800), 120),
+        (SoakSettings(seconds=3600, rate_hz=12.5), 40),
+        (SoakSettings(seconds=3600, rate_hz=100.0), 144),
+    ],
+)
+def test_long_soaks_have_more_windows(settings, windows):
+    assert settings.windows == windows
+
+
+def test_the_harness_takes_no_memory_and_the_result_is_kept(bundle, tmp_path):
+    """Real sessions, real memory; time is not judged here."""
+    seen = []
+    result = soak(
+        bundle.path,
+        settings=SoakSettings(steps=100_000),
+        variants=("fp32", "int8"),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen[-1] == (80, 80)
+    told = {(item.variant, item.promise): item.verdict for item in result.budget}
+    for name in ("fp32", "int8"):
+        for about in ("no slope of memory", "no slope of drift", "no slope of state"):
+            assert told[name, about] == "pass", result.budget
+    result.save(tmp_path / "soak.json")
+    assert SoakResult.load(tmp_path / "soak.json") == result
+    with pytest.raises(EdgeseqError, match="--soak"):
+        SoakResult.from_json(result.to_json() | {"schema": 0}, where="old.json")
+
+
+@pytest.mark.parametrize("family", ["lstm_bundle", "transformer_bundle"])
+def test_models_that_forget_agree_with_a_control_that_is_fresh(family, request):
+    bundle = request.getfixturevalue(family)
+    result = soak(bundle, settings=SoakSettings(steps=40_000))
+    told = {item.promise: item for item in result.budget}
+    assert told["all finite"].verdict == "pass"
+    assert told["no slope of drift"].verdict == "pass", told
+    assert max(result.variants[0].trends[2].values) < 1e-5
+
+
+def test_a_broken_promise_is_exit_3(bundle):
+    result = soak(bundle, settings=SoakSettings(steps=17_600))
+    broken = SoakResult(**{**vars(result), "budget": (judge("model", line(500.0)),)})
+    with pytest.raises(PromiseError, match="model no slope of memory: \\+500 KiB") as caught:
+        broken.require_promises()
+    assert caught.value.exit_code == 3
+    unsure = SoakResult(**{**vars(result), "budget": (judge("model", line(0, noise=3000)),)})
+    unsure.require_promises()
+    with pytest.raises(PromiseError, match="could hide"):
+        unsure.require_promises(strict=True)
