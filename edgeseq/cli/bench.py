@@ -6,6 +6,7 @@ import click
 
 from edgeseq.cli import modes, options
 from edgeseq.cli.progress import Bar
+from edgeseq.errors import UsageError
 
 
 @click.command(short_help="Measure latency and memory, hot and paced; compare side by side.")
@@ -142,13 +143,15 @@ def bench(
             pin=pin, strict=strict, out=out, summary=summary, as_json=as_json,
         )  # fmt: skip
         return
-    if sweep or dry_run:
+    if sweep:
         modes.require_only(context, "--sweep", modes.SWEEP)
         modes.sweep(
             bundles, variants=variants, provider=provider, rate=rate, seconds=seconds,
             rounds=rounds, pin=pin, dry_run=dry_run, out=out, summary=summary, as_json=as_json,
         )  # fmt: skip
         return
+    if dry_run:
+        raise UsageError("--dry-run goes with --sweep")
     from edgeseq.bench.latency import HotSettings
     from edgeseq.bench.pace import PaceSettings, enough_frames
     from edgeseq.bench.run import BenchSettings, bench
