@@ -5,130 +5,36 @@ some hundred steps a window. It answers for two things:
 
 - Latency. In the last steps of a window both are timed in alternating blocks, so that a slow
   phase of the machine hits both alike; the window's figure is their ratio. What it cannot see is
-  what ages the whole process, the control included; the plain latency is noted for that.
+  what ages the whole process, the control included; the plain latency is noted for that. What
+  ages with a session's own steps is seen short by the control's share of steps, which is told.
 - Output. Before those steps the control is reset and run in over the frames that the soaked
   session saw last. A stream of bounded memory must then answer as one that ran for ever does:
   an LSTM forgets, a windowed Transformer saw nothing else. How many frames that takes is found at
   the start. A model that never forgets all (a latched cell) differs from its control by a level
-  that stays; only its slope is judged. What it cannot see is a fault that a young session has too.
+  that stays; only its slope is judged, and only where all windows compare the same frames. The
+  largest magnitude of each state is held against the control's. What neither can see is a fault
+  that a young session has too.
 
 All arrays are allocated before the first window, and memory is read at both ends of a turn:
 what the soak itself or another stream takes between turns is no growth of this one.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq.bench.candidate import Array
-from edgeseq.bench.pace import Clock
+from edgeseq.bench.soaked import Instruments, Pairs, Soakable, Soaked, Windows
 from edgeseq.bench.warmup import warm_up
 
 RUN_INS = (64, 128, 256, 512, 1024)
 """Frames that a control is run in over: the first that suffices, twice for safety."""
 PROBED = 16
 """Frames that are compared to find out."""
-ROLLUP = Path("/proc/self/smaps_rollup")
 KEPT = 4096
 """Latest steps of a window that its percentiles are made of."""
-
-
-def taken() -> int | None:
-    """Return the bytes of memory that this process wrote to, swapped out or not, or none.
-
-    Not resident memory: pages of libraries come and go with what other processes do.
-    """
-    try:
-        lines = ROLLUP.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    kib = [int(line.split()[1]) for line in lines if line.startswith(("Anonymous:", "Swap:"))]
-    return 1024 * sum(kib) if kib else None
-
-
-class Soakable(Protocol):
-    """A stream that is open, can be reset, and shows its state; `StreamSession` is one."""
-
-    def step(self, frame: Array, /) -> Array:
-        """Feed one frame `(F,)` and return the outputs `(C,)`."""
-
-    def reset(self) -> None:
-        """Forget all frames."""
-
-    @property
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """Every state tensor by name."""
-
-
-@dataclass(frozen=True)
-class Soaked:
-    """What is soaked."""
-
-    name: str
-    open: Callable[[], AbstractContextManager[Soakable]]
-    """Opens it afresh, weights included; the control is opened by it, too."""
-    frames: Array
-    """Its stream `(T, F)`, which repeats as long as needed: a lap is T frames."""
-    scale: float = 1.0
-    """RMS of its outputs, which drift is a share of."""
-    negligible_drift: float = 1e-6
-    """Difference to the control, as a share of the RMS, that counts as none."""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The steps at the end of a window in which soaked session and control alternate."""
-
-    count: int
-    """Pairs of blocks; who goes first alternates."""
-    block: int
-    """Timed steps in a block."""
-    settle: int
-    """Steps before a block that are not timed: the other session used the caches."""
-
-    @property
-    def steps(self) -> int:
-        """Steps of each session."""
-        return self.count * (self.block + self.settle)
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """Where a soak takes its figures from; a test passes ones that only count."""
-
-    clock: Clock = field(default_factory=Clock)
-    memory: Callable[[], int | None] = taken
-    """Bytes that the process has taken, or none where the system does not tell."""
-
-
-@dataclass
-class Windows:
-    """Every window's figures, allocated and touched at the start; `count` are filled."""
-
-    steps: NDArray[np.float64]
-    """Steps of the soaked session up to the window's end."""
-    ratio: NDArray[np.float64]
-    p50_us: NDArray[np.float64]
-    p99_us: NDArray[np.float64]
-    control_us: NDArray[np.float64]
-    memory_kib: NDArray[np.float64]
-    """Growth in this stream's own turns up to the window's end; NaN: the system does not tell."""
-    drift: NDArray[np.float64]
-    states: NDArray[np.float64]
-    """Largest magnitude of each state tensor `(windows, tensors)`."""
-    count: int = 0
-
-    @classmethod
-    def empty(cls, most: int, tensors: int) -> "Windows":
-        """Return room for `most` windows."""
-        room = [np.full(most, np.nan) for _ in range(7)]
-        states = np.full((most, tensors), np.nan)
-        return cls(room[0], room[1], room[2], room[3], room[4], room[5], room[6], states)
 
 
 class Stream:
@@ -158,6 +64,7 @@ class Stream:
         self.control_steps = 0
         self.grown: float = 0.0
         self.broken: str | None = None
+        self.aligned = True
         self.run_in, self.forgets = longest_run_in, False
 
     def prepare(self) -> None:
@@ -173,7 +80,7 @@ class Stream:
         self.windows = Windows.empty(most, len(self._session.state))
         self.total = self.control_steps = 0
         self.grown = 0.0
-        self.broken = None
+        self.broken, self.aligned = None, True
         self._check("before the first window")
 
     def window(self, over: Callable[[int, int], bool]) -> None:
@@ -182,6 +89,7 @@ class Stream:
         self._timed = 0
         self._pace_anew()
         self._soak(over)
+        self.aligned &= self._place % len(self._frames) == 0
         self._restart_control()
         self._pace_anew()  # that took some periods
         self._compare()
@@ -201,23 +109,18 @@ class Stream:
         row.control_us[index] = np.median(self._blocks[1]) / 1e3
         row.memory_kib[index] = self.grown / 1024
         row.drift[index] = _rms(self._outputs[0] - self._outputs[1]) / self.soaked.scale
-        row.states[index] = list(self._magnitudes().values())
+        ours, theirs = (_magnitudes(one.state) for one in (self._session, self._control))
+        row.states[index] = [size / (theirs[name] or 1.0) for name, size in ours.items()]
         row.count += 1
         return True
 
     def _check(self, when: str) -> None:
         """Note at once what makes every later output wrong."""
-        for name, magnitude in self._magnitudes().items():
+        for name, magnitude in _magnitudes(self._session.state).items():
             if not np.isfinite(magnitude):
                 self.broken = f"state {name} is not finite {when}"
         if not np.isfinite(self._outputs).all():
             self.broken = self.broken or f"outputs are not finite {when}"
-
-    def _magnitudes(self) -> dict[str, float]:
-        return {
-            name: float(np.abs(np.asarray(value, np.float64)).max())
-            for name, value in self._session.state.items()
-        }
 
     def _ran(self, count: int) -> NDArray[np.int64]:
         """Run `count` steps of the soaked session and return the nanoseconds each took."""
@@ -261,14 +164,14 @@ class Stream:
         return float(np.abs(ours.astype(np.float64) - theirs).max())
 
     def _soak(self, over: Callable[[int, int], bool]) -> None:
-        """Run the soaked session alone; a long stretch ends where the stream begins anew.
+        """Run the soaked session alone; a stretch of about a lap ends where the stream begins anew.
 
         So that every window compares the same frames, whatever they are worth.
         """
         begin, lap, now = self.total, len(self._frames), self._clock.now
         while not over(self.total + self._pairs.steps, now()):
             self._timed_step()
-        if self.total - begin > 2 * lap:
+        if self.total - begin >= lap - self._pairs.steps:
             for _ in range(-self._place % lap):
                 self._timed_step()
 
@@ -330,3 +233,9 @@ class Stream:
 
 def _rms(values: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _magnitudes(state: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    return {
+        name: float(np.abs(np.asarray(value, np.float64)).max()) for name, value in state.items()
+    }

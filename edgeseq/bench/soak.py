@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from edgeseq import __version__
 from edgeseq.bench import trends
-from edgeseq.bench.ageing import Soaked, Stream
+from edgeseq.bench.ageing import Stream
 from edgeseq.bench.candidate import Progress
 from edgeseq.bench.conditions import Conditions, Watch
 from edgeseq.bench.machine import Machine, this_machine
 from edgeseq.bench.results import Status, Subject
+from edgeseq.bench.soaked import Soaked
 from edgeseq.bench.soaking import SoakSettings, measure_soak
 from edgeseq.bench.subjects import Target, targets
 from edgeseq.bench.trends import Limit, Quantity, Trend, drift_limit, judge, trend
@@ -38,6 +39,8 @@ class SoakedVariant(Subject):
     """Frames that the control was run in over before it was compared."""
     forgets: bool
     """Whether a fresh session then answered as the soaked one; else drift has a level."""
+    aligned: bool
+    """Whether all windows compared the same frames: those at which the stream begins anew."""
     control_share: float
     """Steps of the control per step of the soaked session."""
     at_steps: tuple[int, ...]
@@ -172,6 +175,7 @@ def soaked_variant(
         seconds=round(seconds, 1),
         run_in=stream.run_in,
         forgets=stream.forgets,
+        aligned=stream.aligned,
         control_share=round(stream.control_steps / max(stream.total, 1), 4),
         at_steps=tuple(int(step) for step in steps),
         p99_us=_rounded(windows.p99_us[:count]),
@@ -195,6 +199,11 @@ def judged(result: SoakedVariant) -> tuple[Verdict, ...]:
             f"the control ran {result.control_share:.2f} steps for each of the soaked session, so "
             "it ages as well; soak longer"
         )
+    if not (result.forgets or result.aligned):
+        blind["drift"] = (
+            f"its state remembers more than {result.run_in:,} frames, and the windows are too "
+            "short to compare the same ones; soak longer"
+        )
     if not result.trends[1].values and result.at_steps:
         blind["memory"] = "this system does not tell a process's memory"
     return (
@@ -217,7 +226,7 @@ def _soaked(target: Target, outputs: NDArray[np.float32], noise: float) -> Soake
 
 
 def _sizes(states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sizes `(windows,)` of the state that changed most, in its own median's measure."""
+    """Return the sizes `(windows,)` of the state that changed most, over their median."""
     if len(states) < 2 or not states.shape[1]:
         return np.ones(len(states))
     usual = np.median(states, axis=0)

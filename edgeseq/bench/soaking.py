@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from edgeseq.bench.ageing import RUN_INS, Instruments, Pairs, Soaked, Stream
+from edgeseq.bench.ageing import RUN_INS, Stream
 from edgeseq.bench.candidate import Progress
 from edgeseq.bench.latency import pinned
+from edgeseq.bench.soaked import Instruments, Pairs, Soaked
 from edgeseq.errors import UsageError
 
 FEWEST, MOST = 40, 160

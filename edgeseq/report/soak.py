@@ -80,7 +80,7 @@ def _said(result: SoakResult) -> Iterator[str]:
     yield (
         "Latency is the ratio to a control session that runs only now and then, in turns; memory "
         "is what the stream's own turns added; drift is against that control, reset and run in "
-        "anew; state is the tensor that changed most, against its median."
+        "anew; state is the largest value of the tensor that changed most, against the control's."
     )
     yield f"{result.status.capitalize()} on {machine_line(result.machine)}."
 

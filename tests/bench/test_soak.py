@@ -5,11 +5,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from edgeseq.bench import ageing
-from edgeseq.bench.ageing import Instruments, Soaked
 from edgeseq.bench.pace import Clock
 from edgeseq.bench.results import Subject
 from edgeseq.bench.soak import SoakResult, judged, soak, soaked_variant
+from edgeseq.bench.soaked import Instruments, Soaked, taken
 from edgeseq.bench.soaking import SoakSettings, measure_soak
 from edgeseq.bench.trends import MEMORY, judge, trend
 from edgeseq.contract import SessionSettings
@@ -120,7 +119,7 @@ class Leaking(Fault):
         self.kept.append(bytearray(b"x" * 1024))
 
 
-def run(fault=None, *, machine=None, memory=None, settings=None, **of_soaked):
+def run(fault=None, *, machine=None, memory=None, settings=None, frames=FRAMES):
     """Soak a model and return its verdicts by what they are about, and its series."""
     machine = machine or FakeMachine()
     instruments = machine.instruments(memory or (lambda: 0))
@@ -130,9 +129,7 @@ def run(fault=None, *, machine=None, memory=None, settings=None, **of_soaked):
         yield Model(machine, fault)
 
     settings = settings or SoakSettings(steps=STEPS)
-    found = measure_soak(
-        [Soaked("model", opened, FRAMES, **of_soaked)], settings, instruments=instruments
-    )
+    found = measure_soak([Soaked("model", opened, frames)], settings, instruments=instruments)
     (stream,) = found.streams
     result = soaked_variant(SUBJECT, stream, found.seconds, settings, 2e-6)
     words = {item.promise.removeprefix("no slope of "): item for item in judged(result)}
@@ -156,6 +153,7 @@ def test_what_does_not_age_passes():
     verdicts, result = run()
     assert words(verdicts) == FLAT
     assert result.forgets
+    assert result.aligned
     assert result.run_in == 128, "64 frames of a state that keeps 0.8 of itself, twice"
     assert result.at_steps[-1] == pytest.approx(STEPS, abs=len(FRAMES))
     assert len(result.at_steps) == 40
@@ -196,9 +194,9 @@ def test_slow_phases_are_not_in_the_ratio():
 
 def test_a_leak_of_a_kibibyte_a_step_is_found():
     """Real memory, as Linux tells it."""
-    if ageing.taken() is None:
+    if taken() is None:
         pytest.skip("this system does not tell a process's memory")
-    verdicts, result = run(Leaking(), memory=ageing.taken, settings=SoakSettings(steps=20_000))
+    verdicts, result = run(Leaking(), memory=taken, settings=SoakSettings(steps=20_000))
     assert verdicts["memory"].verdict == "fail"
     # The control leaks as well, in the same turns.
     kib_a_step = result.trends[1].per_million_steps / 1e6
@@ -244,6 +242,26 @@ def test_a_model_that_never_forgets_has_a_level_and_no_slope():
     assert result.run_in == STEPS // 40 // 4, "no more than a quarter of a window"
     assert result.trends[2].values[-1] == pytest.approx(0.1, rel=0.01)
     assert verdicts["drift"].verdict == "pass"
+
+
+def test_frames_that_rise_are_no_ageing():
+    """Fewer steps than the stream has frames: a state that follows them grows, and may."""
+    rising = np.linspace(1, 50, 100_000, dtype=np.float32).reshape(-1, 1)
+    verdicts, result = run(frames=rising)
+    assert not result.aligned
+    assert words(verdicts) == FLAT
+
+
+def test_what_never_forgets_needs_windows_of_the_same_frames():
+    class Latched(Fault):
+        def drift(self, steps):
+            return 0.1 if steps > 500 else 0.0
+
+    long = np.resize(FRAMES, (100_000, 1))
+    verdicts, result = run(Latched(), frames=long)
+    assert (result.forgets, result.aligned) == (False, False)
+    assert verdicts["drift"].verdict == "not checked"
+    assert "too short to compare the same ones" in verdicts["drift"].reason
 
 
 def test_false_alarms():
@@ -416,7 +434,7 @@ def test_the_harness_takes_no_memory_and_the_result_is_kept(bundle, tmp_path):
 @pytest.mark.parametrize("family", ["lstm_bundle", "transformer_bundle"])
 def test_models_that_forget_agree_with_a_control_that_is_fresh(family, request):
     bundle = request.getfixturevalue(family)
-    result = soak(bundle, settings=SoakSettings(steps=40_000))
+    result = soak(bundle, settings=SoakSettings(steps=18_000))
     told = {item.promise: item for item in result.budget}
     assert told["all finite"].verdict == "pass"
     assert told["no slope of drift"].verdict == "pass", told

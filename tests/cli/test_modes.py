@@ -60,7 +60,7 @@ def test_soak_of_a_model_that_ages_exits_3(copy, monkeypatch, tmp_path):
         lambda self, reset=StreamSession.reset: (steps.pop(self, 0), reset(self)),
     )
     out = tmp_path / "soak.json"
-    result = call("bench", copy, *SOAK, "-o", out, code=3)
+    result = call("bench", copy, "--soak", "100k", "-o", out, code=3)
     assert result.stderr.splitlines()[-1].startswith(
         "Error: 1 promise(s) of this soak broke: fp32 "
     )
