@@ -1,5 +1,6 @@
 """Does it age? The slope of a soak's figures, and what becomes of the promise that it is zero."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,7 +111,8 @@ def judge(variant: str, found: Trend, *, blind: str | None = None) -> Verdict:
 
     fail: the interval leaves out zero and the change is more than negligible. pass: no end of the
     interval reaches a change that matters. not checked: one does, so that ageing could hide; or
-    `blind` says why the quantity cannot be judged at all.
+    `blind` says why the quantity cannot be judged at all. Memory that grew in one third of the
+    soak only is a pool that filled: a leak grows all the time.
     """
     word: Word = "not checked"
     change, low, high = found.change, found.change_low, found.change_high
@@ -120,7 +122,8 @@ def judge(variant: str, found: Trend, *, blind: str | None = None) -> Verdict:
         reason = f"{len(found.values)} windows; {FEWEST} are needed"
     else:
         sure = low > 0 or high < 0
-        if sure and abs(change) > found.negligible:
+        filled = sure and found.quantity == "memory" and not _goes_on(found.values)
+        if sure and abs(change) > found.negligible and not filled:
             word = "fail"
         elif max(-low, high) <= found.matters:
             word = "pass"
@@ -128,7 +131,17 @@ def judge(variant: str, found: Trend, *, blind: str | None = None) -> Verdict:
             f"{change:+.3g} {found.unit} over the soak [{low:+.3g}, {high:+.3g}], "
             f"{found.negligible:.3g} is nothing"
         )
+        if filled:
+            reason += ", all in one third of it: a pool that filled"
         if word == "not checked":
             reason += f"; a change of {found.matters:.3g} could hide, soak longer"
     limit = f"± {found.negligible:.3g} {found.unit}"
     return Verdict(variant, f"no slope of {found.quantity}", word, limit, change, reason)
+
+
+def _goes_on(values: tuple[float, ...]) -> bool:
+    """Say whether a change is spread: at least a tenth of it in two thirds of the soak or more."""
+    marks = [values[round(share * (len(values) - 1))] for share in (0, 1 / 3, 2 / 3, 1)]
+    total = marks[-1] - marks[0]
+    parts = [later - earlier for earlier, later in itertools.pairwise(marks)]
+    return sum(part * total >= 0.1 * total * total for part in parts) >= 2

@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from edgeseq.bench.sweeping import BEFORE, BY_NAME, DEFAULTS, Measured, SweepSet
 from edgeseq.bundle import load_bundle
 from edgeseq.contract import SessionSettings
 from edgeseq.errors import BundleError, EdgeseqError
+from edgeseq.graph.census import take_census
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 QUICK = SweepSettings(
     HotSettings(rounds=2, block=5, settle=1), PaceSettings(500.0, seconds=0.02, segments=1)
 )
@@ -225,6 +228,15 @@ def test_int8_with_onnx_is_looked_at(bundle, monkeypatch):
     levels, excluded = graph_levels(bundle.file("int8"), "int8")
     assert levels == ("extended", "all")
     assert excluded == {"graph_level=basic": "only 50% of the weights would run in int8"}
+
+
+def test_the_census_sees_the_level():
+    file = load_bundle(GOLDEN / "har-lstm").file("int8")
+    fused, plain = take_census(file), take_census(file, "basic")
+    assert "DynamicQuantizeMatMul" in fused.operators
+    assert "MatMulInteger" in plain.operators
+    assert "DynamicQuantizeMatMul" not in plain.operators
+    assert graph_levels(file, "int8")[0] == ("basic", "extended", "all"), "slower, yet all in int8"
 
 
 def test_writing_keeps_what_changed_meanwhile(copy):
