@@ -149,13 +149,12 @@ class Stream:
     def _find_run_in(self) -> None:
         """Find the fewest frames after which a reset session answers as the soaked one does."""
         longest = self.run_in
-        for self.run_in in (frames for frames in RUN_INS if frames <= longest):
+        for self.run_in in (*(frames for frames in RUN_INS if frames < longest), longest):
             self._restart_control()
             differences = [self._both() for _ in range(PROBED)]
             if max(differences) <= self.soaked.negligible_drift * self.soaked.scale:
                 self.run_in, self.forgets = min(2 * self.run_in, longest), True
                 return
-        self.run_in = longest
 
     def _both(self) -> float:
         frame = self._frames[self._place % len(self._frames)]

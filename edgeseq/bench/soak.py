@@ -199,7 +199,9 @@ def judged(result: SoakedVariant) -> tuple[Verdict, ...]:
             f"the control ran {result.control_share:.2f} steps for each of the soaked session, so "
             "it ages as well; soak longer"
         )
-    if not (result.forgets or result.aligned):
+    drift = result.trends[2]
+    differs = max(drift.values, default=0.0) > drift.negligible
+    if differs and not (result.forgets or result.aligned):
         blind["drift"] = (
             f"its state remembers more than {result.run_in:,} frames, and the windows are too "
             "short to compare the same ones; soak longer"
