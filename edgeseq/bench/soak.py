@@ -228,13 +228,11 @@ def _soaked(target: Target, outputs: NDArray[np.float32], noise: float) -> Soake
 
 
 def _sizes(states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sizes `(windows,)` of the state that changed most, over their median."""
+    """Return the sizes `(windows,)` of the state that changed most, over the control's."""
     if len(states) < 2 or not states.shape[1]:
         return np.ones(len(states))
-    usual = np.median(states, axis=0)
-    relative = states / np.where(usual > 0, usual, 1.0)
-    earlier, later = (np.median(half, axis=0) for half in np.array_split(relative, 2))
-    return np.asarray(relative[:, np.argmax(np.abs(later - earlier))], np.float64)
+    earlier, later = (np.median(half, axis=0) for half in np.array_split(states, 2))
+    return np.asarray(states[:, np.argmax(np.abs(later - earlier))], np.float64)
 
 
 def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:

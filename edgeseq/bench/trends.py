@@ -35,8 +35,9 @@ MEMORY = Limit("KiB", 256.0, 1024.0)
 """The C library's heap grows by 128 KiB at a time, and Python's pools now and then: of those 82
 soaks nine grew by more than 100 KiB, four of them by 256 to 303. 1 MiB over one soak is what a
 device with 64 MiB dies of after some dozens."""
-STATE = Limit("of its size", 0.1, 0.5)
-"""A state's largest value follows the frames; a counter that never stops doubles, and more."""
+STATE = Limit("times the control's", 2.0, 4.0)
+"""A ring's position lies anywhere from W to 3 W, and windows may see it rise slowly; a counter that
+never stops is dozens of times the control's. What grows slower shows in the outputs."""
 ROUNDING = 1e-6
 """Drift below which float32 alone decides: its rounding is 1e-7 a step, and does not add up."""
 

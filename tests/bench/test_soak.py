@@ -254,6 +254,17 @@ def test_frames_that_rise_are_no_ageing():
     assert words(verdicts) == FLAT
 
 
+def test_a_ring_that_windows_see_rise_slowly_is_no_counter():
+    class Ring(Fault):
+        def count(self, steps):
+            return 166 + steps % 331  # a window of 1,000 steps comes back 7 further on
+
+    verdicts, result = run(Ring(), frames=np.resize(FRAMES, (100_000, 1)))
+    values = result.trends[3].values
+    assert max(values) - min(values) > 0.5
+    assert words(verdicts) == FLAT
+
+
 def test_what_never_forgets_needs_windows_of_the_same_frames():
     class Latched(Fault):
         def drift(self, steps):
