@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from edgeseq.cli import options
+from edgeseq.cli import modes, options
 from edgeseq.cli.progress import Bar
+from edgeseq.errors import UsageError
 
 
 @click.command(short_help="Measure latency and memory, hot and paced; compare side by side.")
@@ -87,11 +88,27 @@ from edgeseq.cli.progress import Bar
     is_flag=True,
     help="Measure a model on cuda even if some of its nodes run on the CPU.",
 )
+@click.option(
+    "--soak",
+    type=options.StepsOrTime(),
+    metavar="EXTENT",
+    help="Instead: run for 1e6 steps or 1h, hot or at --rate; exit 3 where latency, memory or "
+    "outputs change with the steps.",
+)
+@click.option(
+    "--sweep",
+    is_flag=True,
+    help="Instead: try each session setting; the best goes into the manifest, the price of each "
+    "default is shown.",
+)
+@click.option("--dry-run", is_flag=True, help="With --sweep: leave the manifest as it is.")
 @click.option("--pin", type=int, metavar="CORE", help="Stay on this core (Linux).")
 @options.result
 @options.summary
 @options.as_json
+@click.pass_context
 def bench(
+    context: click.Context,
     bundles: tuple[Path, ...],
     variants: tuple[str, ...],
     sessions: tuple[str, ...],
@@ -107,6 +124,9 @@ def bench(
     deadline: float | None,
     streams: tuple[int, ...] | None,
     allow_fallback: bool,
+    soak: options.Extent | None,
+    sweep: bool,
+    dry_run: bool,
     pin: int | None,
     out: Path | None,
     summary: Path | None,
@@ -123,10 +143,28 @@ def bench(
     edgeseq bench bundle --variant int8 --device raspberry-pi-4 -o result.json
     edgeseq bench bundle --session onnxruntime --session threads=1
     edgeseq bench before after --margin 5
+    edgeseq bench bundle --soak 1h -o soak.json
+    edgeseq bench bundle --sweep
     """
     from edgeseq.extras import require
 
     require("onnxruntime")
+    if soak:
+        modes.require_only(context, "--soak", modes.SOAK)
+        modes.soak(
+            bundles, soak, variants=variants, sessions=sessions, provider=provider, rate=rate,
+            pin=pin, strict=strict, out=out, summary=summary, as_json=as_json,
+        )  # fmt: skip
+        return
+    if sweep:
+        modes.require_only(context, "--sweep", modes.SWEEP)
+        modes.sweep(
+            bundles, variants=variants, provider=provider, rate=rate, seconds=seconds,
+            rounds=rounds, pin=pin, dry_run=dry_run, out=out, summary=summary, as_json=as_json,
+        )  # fmt: skip
+        return
+    if dry_run:
+        raise UsageError("--dry-run goes with --sweep")
     from edgeseq.bench.latency import HotSettings
     from edgeseq.bench.pace import PaceSettings, enough_frames, segments
     from edgeseq.bench.run import BenchSettings, bench

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,6 +118,42 @@ class Seconds(click.ParamType):  # type: ignore[type-arg] # generic since Click 
         if not match:
             self.fail(f"{value!r} is not a time; write 5, 90s, 10m or 1h", param, ctx)
         return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long something runs: so many steps, or so many seconds."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+
+class StepsOrTime(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
+    """Steps such as 1e6, 50k or 1000000, or a time such as 90s, 10m or 1h."""
+
+    name = "extent"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as in Click
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Extent:
+        """Return the extent."""
+        if isinstance(value, Extent):
+            return value
+        time = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", value)
+        steps = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?)([kM]?)", value)
+        found = time or steps
+        if not found or not float(found[1]):
+            self.fail(
+                f"{value!r} is not an extent; write steps as 1e6 or 50k, a time as 90s, 10m or 1h",
+                param,
+                ctx,
+            )
+        if time:
+            return Extent(seconds=float(time[1]) * {"s": 1, "m": 60, "h": 3600}[time[2]])
+        return Extent(steps=round(float(found[1]) * {"": 1, "k": 1e3, "M": 1e6}[found[2]]))
 
 
 class Percent(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
