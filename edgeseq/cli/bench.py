@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgeseq.cli import modes, options
+from edgeseq.cli import kinds, modes, options
 from edgeseq.cli.progress import Bar
 from edgeseq.errors import UsageError
 
@@ -33,7 +33,7 @@ from edgeseq.errors import UsageError
 @options.strict
 @click.option(
     "--margin",
-    type=options.Percent(),
+    type=kinds.PERCENT,
     metavar="PERCENT",
     help="Fail where a variant is slower than the first by more than this; with --baseline, than "
     "itself there.",
@@ -52,7 +52,7 @@ from edgeseq.errors import UsageError
 )
 @click.option(
     "--seconds",
-    type=options.Seconds(),
+    type=kinds.SECONDS,
     metavar="TIME",
     help="Length of each variant's paced run: 5, 10m, 1h; 0 leaves it out. Default: 5, with "
     "--device long enough to know a 99th percentile.",
@@ -79,7 +79,7 @@ from edgeseq.errors import UsageError
 )
 @click.option(
     "--streams",
-    type=options.Numbers(),
+    type=kinds.NUMBERS,
     metavar="N,N,...",
     help="Also advance so many streams in one call, such as 1,64,1024; with cuda beside the CPU.",
 )
@@ -90,7 +90,7 @@ from edgeseq.errors import UsageError
 )
 @click.option(
     "--soak",
-    type=options.StepsOrTime(),
+    type=kinds.EXTENT,
     metavar="EXTENT",
     help="Instead: run for 1e6 steps or 1h, hot or at --rate; exit 3 where latency, memory or "
     "outputs change with the steps.",
@@ -124,7 +124,7 @@ def bench(
     deadline: float | None,
     streams: tuple[int, ...] | None,
     allow_fallback: bool,
-    soak: options.Extent | None,
+    soak: kinds.Extent | None,
     sweep: bool,
     dry_run: bool,
     pin: int | None,

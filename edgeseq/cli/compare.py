@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgeseq.cli import options
+from edgeseq.cli import kinds, options
 
 
 @click.command(short_help="Compare two results of bench, quantity by quantity.")
@@ -12,7 +12,7 @@ from edgeseq.cli import options
 @click.argument("new", type=click.Path(path_type=Path), metavar="NEW.json")
 @click.option(
     "--margin",
-    type=options.Percent(),
+    type=kinds.PERCENT,
     default=0.05,
     show_default="5",
     metavar="PERCENT",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeseq.cli import options
+from edgeseq.cli import kinds, options
 from edgeseq.cli.progress import Bar
 from edgeseq.errors import UsageError
 
@@ -32,7 +32,7 @@ def require_only(context: click.Context, mode: str, taken: set[str]) -> None:
 
 def soak(
     bundles: tuple[Path, ...],
-    extent: options.Extent,
+    extent: kinds.Extent,
     *,
     variants: tuple[str, ...],
     sessions: tuple[str, ...],

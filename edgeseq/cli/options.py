@@ -1,9 +1,7 @@
 """Options and arguments that several verbs share, and how results leave."""
 
 import json
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,121 +57,6 @@ summary = click.option(
     metavar="FILE.md",
     help="Add the tables to this file as Markdown, for the comment of a pull request.",
 )
-
-
-class Count(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
-    """A whole number that may be written as 50k or 1.2M."""
-
-    name = "number"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as in Click
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> int:
-        """Return the number."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", value)
-        if not match or not float(match[1]):
-            self.fail(f"{value!r} is not a size; write 50k, 1.2M or 50000", param, ctx)
-        return round(float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()])
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
-    """Whole numbers with commas between them."""
-
-    name = "numbers"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as in Click
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[int, ...]:
-        """Return the numbers."""
-        if isinstance(value, tuple):
-            return value
-        if not re.fullmatch(r"\d+(,\d+)*", value):
-            self.fail(f"{value!r} is not a list of numbers; write 1,64,1024", param, ctx)
-        return tuple(int(part) for part in value.split(","))
-
-
-class Seconds(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
-    """A time such as 5, 90s, 10m or 1h, in seconds."""
-
-    name = "time"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as in Click
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> float:
-        """Return the seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value)
-        if not match:
-            self.fail(f"{value!r} is not a time; write 5, 90s, 10m or 1h", param, ctx)
-        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How long something runs: so many steps, or so many seconds."""
-
-    steps: int | None = None
-    seconds: float | None = None
-
-
-class StepsOrTime(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
-    """Steps such as 1e6, 50k or 1000000, or a time such as 90s, 10m or 1h."""
-
-    name = "extent"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as in Click
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Extent:
-        """Return the extent."""
-        if isinstance(value, Extent):
-            return value
-        time = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", value)
-        steps = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d{1,2})?)([kM]?)", value)
-        found = time or steps
-        if not found or not float(found[1]):
-            self.fail(
-                f"{value!r} is not an extent; write steps as 1e6 or 50k, a time as 90s, 10m or 1h",
-                param,
-                ctx,
-            )
-        if time:
-            return Extent(seconds=float(time[1]) * {"s": 1, "m": 60, "h": 3600}[time[2]])
-        return Extent(steps=round(float(found[1]) * {"": 1, "k": 1e3, "M": 1e6}[found[2]]))
-
-
-class Percent(click.ParamType):  # type: ignore[type-arg] # generic since Click 8.2 only
-    """A share that is written in per cent: 5 or 5%."""
-
-    name = "per cent"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as in Click
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> float:
-        """Return the share, 0.05 for 5 %."""
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%?", str(value))
-        if not match:
-            self.fail(f"{value!r} is not a margin; write 5 or 5%", param, ctx)
-        return float(match[1]) / 100
 
 
 def summarise(file: Path | None, sheets: Iterable["Sheet"], *, title: str) -> None:

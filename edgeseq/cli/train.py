@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgeseq.cli import options
+from edgeseq.cli import kinds, options
 from edgeseq.cli.progress import Bar
 
 
@@ -19,7 +19,7 @@ from edgeseq.cli.progress import Bar
 )
 @click.option(
     "--params",
-    type=options.Count(),
+    type=kinds.COUNT,
     default="50k",
     show_default=True,
     help="Parameters at most; sizes the model.",

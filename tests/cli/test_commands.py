@@ -76,9 +76,9 @@ def test_size_of_another_family_is_refused(walk, tmp_path):
 
 @pytest.mark.parametrize(("text", "number"), [("50k", 50_000), ("1.2M", 1_200_000), ("7", 7)])
 def test_sizes_as_people_write_them(text, number):
-    from edgeseq.cli.options import Count
+    from edgeseq.cli.kinds import COUNT
 
-    assert Count().convert(text, None, None) == number
+    assert COUNT.convert(text, None, None) == number
 
 
 @pytest.mark.parametrize("text", ["", "k", "-5", "5x", "0", "1e3"])
@@ -222,9 +222,9 @@ def test_bench_keeps_its_result_and_compare_reads_it(lstm_copy, tmp_path):
 
 @pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("90s", 90), ("1.5m", 90), ("2h", 7200)])
 def test_times_as_people_write_them(text, seconds):
-    from edgeseq.cli.options import Seconds
+    from edgeseq.cli.kinds import SECONDS
 
-    assert Seconds().convert(text, None, None) == seconds
+    assert SECONDS.convert(text, None, None) == seconds
 
 
 @pytest.mark.parametrize("option", [("--seconds", "soon"), ("--margin", "a lot")])

@@ -10,7 +10,7 @@ from edgeseq.bench.soak import SoakResult
 from edgeseq.bench.sweep import SweepResult
 from edgeseq.bundle import load_bundle
 from edgeseq.cli import main
-from edgeseq.cli.options import Extent, StepsOrTime
+from edgeseq.cli.kinds import EXTENT, Extent
 from edgeseq.runtime import StreamSession
 
 
@@ -131,7 +131,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(copy, arguments, said):
     ],
 )
 def test_extents_as_people_write_them(text, extent):
-    assert StepsOrTime().convert(text, None, None) == extent
+    assert EXTENT.convert(text, None, None) == extent
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "0s", "-5", "1e", "10 m", "1d", "1e999"])
