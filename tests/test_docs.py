@@ -40,10 +40,10 @@ def commands() -> str:
 def machine_line(machine: dict, versions: dict) -> str:
     """On what, and with what, a figure was measured."""
     kind = "virtual, " if machine["virtualised"] else ""
-    flags = ", ".join(flag for flag in machine["flags"] if "vnni" in flag)
+    flags = "".join(f", {flag}" for flag in machine["flags"] if "vnni" in flag)
     libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"{machine['cpu']} ({kind}{machine['cores']} cores, {flags}), Python {machine['python']}, "
+        f"{machine['cpu']} ({kind}{machine['cores']} cores{flags}), Python {machine['python']}, "
         f"{machine['onnxruntime']}" + (f", {libraries}" if libraries else "")
     )
 
@@ -80,6 +80,58 @@ def demo_table() -> str:
     return "\n".join(lines)
 
 
+def regression_table() -> str:
+    """What `tests/benchmarks/regression.py` last found of the benchmark itself."""
+    table = json.loads((RESULTS / "regression.json").read_text())
+    found, runs = table["summary"], table["runs"]
+    lines = ["| the same file again, and one a tenth slower | pass | fail | not checked |"]
+    lines += ["|---|--:|--:|--:|"]
+    for name, counts in found["verdicts"].items():
+        row = (counts.get(word, 0) for word in ("pass", "fail", "not checked"))
+        lines.append(f"| {name} | {' | '.join(map(str, row))} |")
+    fast, slow = found["p50 of A, lowest and highest run, us"]
+    lines += [
+        "",
+        f"{len(runs)} runs, the longest of {found['seconds of a run, longest']:.0f} s; in the "
+        f"slowest the machine was {slow / fast:.2f} times as slow as in the fastest. The slower "
+        f"file took {found['slower, median of ratios']:.3f} times as long in the median run. "
+        f"Measured on {machine_line(table['machine'], {})}.",
+    ]
+    return "\n".join(lines)
+
+
+def paced_table() -> str:
+    """What `tests/benchmarks/paced.py` last measured."""
+    table = json.loads((RESULTS / "paced.json").read_text())
+    rate = table["settings"]["rate_hz"]
+    lines = [
+        f"| {rate:g} frames a second | step p50 µs | p99 µs | missed | CPU s/hour |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    names = {"B": "B: `torch.onnx.export`, default session, `run()`", "harness": "the loop alone"}
+    for model, found in table["models"].items():
+        for name, row in found.items():
+            lines.append(
+                f"| {model}, {names.get(name, name)} | {row['p50_us']:.0f} | {row['p99_us']:.0f} | "
+                f"{row['missed']} of {row['frames']:,} | {row['cpu_seconds_per_hour']:,.0f} |"
+            )
+    lines += ["", f"Measured on {machine_line(table['machine'], {})}."]
+    return "\n".join(lines)
+
+
+def memory_line() -> str:
+    """What `tests/benchmarks/memory.py` last measured, the worst of its models."""
+    table = json.loads((RESULTS / "memory.json").read_text())
+    models = table["models"].values()
+    share = max(model["memory"]["breakdown"]["unexplained_share"] for model in models)
+    session = max(model["many"]["session_overhead_kib"] for model in models)
+    row = max(model["many"]["row_overhead_kib"] for model in models)
+    return (
+        f"Of {len(models)} models, the worst: {100 * share:.2f} % of a process unexplained; "
+        f"{session:.1f} KiB a session beyond its state, {row:.2f} KiB a row of a session of many."
+    )
+
+
 def folds_line() -> str:
     """What `tests/benchmarks/har_folds.py` last found, in one sentence."""
     means = json.loads((RESULTS / "har_folds.json").read_text())["mean"]
@@ -92,6 +144,9 @@ README_BLOCKS = {
     "baseline table": baseline_table,
     "demo table": demo_table,
     "folds line": folds_line,
+    "memory line": memory_line,
+    "paced table": paced_table,
+    "regression table": regression_table,
 }
 
 

@@ -1,17 +1,16 @@
 """Slower than before, or than another? By how much, how sure, and is it more than is allowed?"""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edgeseq.bench import yardstick
 from edgeseq.bench.results import BenchResult, VariantResult
 from edgeseq.bench.stats import Ratio
+from edgeseq.bench.yardstick import AgainstFloor
 from edgeseq.budget import Verdict, Word
 
 MARGIN = 0.05
 """How much slower is still the same, where nobody said otherwise."""
-BETWEEN_RUNS = 0.02
-"""Standard error that two runs of one file differ by even against the floor, as a share."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Change:
     old: float | None
     new: float | None
     ratio: float | None
-    """New over old; of `hot p50` after both were divided by their run's floor."""
+    """New over old; of `hot p50` in multiples of the floor, or none where nobody measured that."""
     low: float | None = None
     high: float | None = None
     """Ends of the ratio's 95 % interval, where there is one."""
@@ -51,9 +50,11 @@ def within_margin(ratio: Ratio, margin: float) -> Verdict:
     return _verdict(ratio.candidate, f"hot p50 vs {ratio.reference}", _of(ratio), margin)
 
 
-def against_baseline(variant: str, old: Ratio, new: Ratio, margin: float) -> Verdict:
+def against_baseline(
+    variant: str, old: AgainstFloor, new: AgainstFloor, margin: float, *, name: str = "before"
+) -> Verdict:
     """Say the same of two runs, each compared with the floor that took turns with it."""
-    return _verdict(variant, "hot p50", _normalised(old, new), margin)
+    return _verdict(variant, f"hot p50 vs {name}", yardstick.change(old, new), margin)
 
 
 def compare_results(
@@ -62,9 +63,9 @@ def compare_results(
     """Compare two runs, variant by variant.
 
     Nothing took turns between two runs, so a slow phase of the machine would look like a
-    regression. Hot medians are therefore divided by that of a session that does nothing, which
-    took turns with them in their own run; that leaves about 2 % (`BETWEEN_RUNS`), which widens the
-    interval. Paced times have no such yardstick: they are shown, never judged.
+    regression. Hot medians are therefore compared in multiples of what a session that does nothing
+    took in turns with them, in several fresh processes of either run (`edgeseq.bench.yardstick`).
+    Paced times have no such yardstick: they are shown, never judged.
     """
     apart = _apart(old, new)
     twins = [(old.variant(v.name), v) for v in new.variants if v.name in _names(old)]
@@ -100,10 +101,12 @@ def _apart(old: BenchResult, new: BenchResult) -> str | None:
 
 
 def _changes(old: VariantResult, new: VariantResult) -> Iterator[Change]:
-    ratio, low, high = _normalised(old.against_floor, new.against_floor)
-    yield Change(
-        new.name, "hot p50", "µs", old.hot.p50_us, new.hot.p50_us, *map(_four, (ratio, low, high))
-    )
+    medians = (new.name, "hot p50", "µs", old.hot.p50_us, new.hot.p50_us)
+    if old.against_floor and new.against_floor:
+        ratio, low, high = yardstick.change(old.against_floor, new.against_floor)
+        yield Change(*medians, _four(ratio), _four(low), _four(high))
+    else:
+        yield Change(*medians, None)
     pairs: tuple[tuple[str, str, float | None, float | None], ...] = (
         ("hot p99", "µs", old.hot.p99_us, new.hot.p99_us),
         ("paced p50", "µs", *(v.paced.step.p50_us if v.paced else None for v in (old, new))),
@@ -127,28 +130,26 @@ def _accuracy(old: VariantResult, new: VariantResult) -> tuple[str, float | None
     return metric, before, now
 
 
-def _normalised(old: Ratio, new: Ratio) -> _Estimate:
-    """Return new over old, each in multiples of its own run's floor."""
-    ratio = new.ratio / old.ratio
-    # Half widths of the logarithms' intervals add up in squares: the runs are independent.
-    halves = [math.log(item.high / item.low) / 2 for item in (old, new)]
-    half = math.hypot(*halves, 1.96 * BETWEEN_RUNS)
-    return ratio, ratio * math.exp(-half), ratio * math.exp(half)
-
-
 def _judged(changes: list[Change], apart: str | None, margin: float, old: str) -> Iterator[Verdict]:
     """Judge what can be judged across runs: hot medians on one machine, memory, sizes."""
     for change in changes:
-        promise = f"{change.quantity} vs {old}"
-        timed = change.quantity == "hot p50"
         if change.quantity not in ("hot p50", "peak memory", "file", "state"):
             continue
-        if apart and change.quantity in ("hot p50", "peak memory"):
+        promise, of_machine = (
+            f"{change.quantity} vs {old}",
+            change.quantity not in ("file", "state"),
+        )
+        unknown = apart if of_machine else None
+        if change.ratio is None:
+            unknown = unknown or "one of the two was not measured in fresh processes"
+        if unknown or change.ratio is None:
             limit = _limit(margin)
-            yield Verdict(change.variant, promise, "not checked", limit, change.ratio, apart)
-        elif change.ratio is not None:
-            ends = (change.low, change.high) if timed else (change.ratio, change.ratio)
-            low, high = (change.ratio if end is None else end for end in ends)
+            yield Verdict(
+                change.variant, promise, "not checked", limit, change.ratio, unknown or ""
+            )
+        else:
+            low = change.ratio if change.low is None else change.low
+            high = change.ratio if change.high is None else change.high
             yield _verdict(change.variant, promise, (change.ratio, low, high), margin)
 
 

@@ -14,11 +14,16 @@ from edgeseq.bench.placement import Placement, measure_placement, require_placed
 from edgeseq.bench.streams import ManyStreams, measure_many
 from edgeseq.bench.subjects import Target
 from edgeseq.bench.throughput import Batch, ThroughputResult, ThroughputSettings, measure_throughput
+from edgeseq.bench.yardstick import AgainstFloor, measure_against_floor
 from edgeseq.contract import Contract
 from edgeseq.runtime.stream import LONGEST_CALL
 
 Progress = Callable[[str, int, int], object]
 """Called with (what, done, total) now and then; what: `hot`, `chunks`, `paced` …"""
+
+
+FLOOR_PROCESSES = 7
+"""With so many, `tests/benchmarks/regression.py` found 86 of 87 regressions by a tenth."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,12 @@ class BenchSettings:
     gap_repeats: int = 10
     """Pauses of each length; 0 leaves them out."""
     fresh_processes: int = 5
-    """Fresh processes for each variant's memory and cold start; 0 leaves both out."""
+    """Fresh processes for each variant's memory and cold start; 0 leaves out these and all that
+    follows: the floor and many streams."""
     fresh_steps: int = 1000
     """Steps in each fresh process."""
+    floor_processes: int = FLOOR_PROCESSES
+    """Fresh processes for what makes two runs comparable, at least 2; 0 leaves it out."""
     many_streams: int = 1000
     """Streams in one process whose memory is measured; 0 leaves it out."""
     streams: ThroughputSettings | None = None
@@ -52,6 +60,7 @@ class Found:
     idle: dict[str, tuple[IdleGap, ...]] = field(default_factory=dict)
     paced: dict[str, Paced] = field(default_factory=dict)
     paced_harness: Paced | None = None
+    against_floor: dict[str, AgainstFloor] = field(default_factory=dict)
     fresh: dict[str, tuple[ColdStart, Memory]] = field(default_factory=dict)
     many: dict[str, ManyStreams] = field(default_factory=dict)
     on_gpu: dict[str, OnGpu] = field(default_factory=dict)
@@ -97,6 +106,7 @@ def _measure_more(
     """Measure all but the hot latencies, what takes longest last."""
     found.chunks = _chunks(chosen, settings, progress)
     found.idle = _idle(chosen, settings, progress)
+    found.against_floor = _against_floor(chosen, settings, progress)
     found.fresh = _fresh(chosen, settings, progress)
     found.many = _many(chosen, settings, progress)
     for target in chosen:
@@ -137,6 +147,17 @@ def _fresh(
     jobs = {target.name: target.job(settings.fresh_steps) for target in chosen}
     return measure_fresh(
         jobs, repeats=settings.fresh_processes, progress=_named(progress, "memory")
+    )
+
+
+def _against_floor(
+    chosen: list[Target], settings: BenchSettings, progress: Progress | None
+) -> dict[str, AgainstFloor]:
+    if not settings.floor_processes or not settings.fresh_processes:
+        return {}
+    jobs = {target.name: (target.job(0), target.candidate.frames) for target in chosen}
+    return measure_against_floor(
+        jobs, processes=settings.floor_processes, progress=_named(progress, "against the floor")
     )
 
 

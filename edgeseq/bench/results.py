@@ -18,6 +18,7 @@ from edgeseq.bench.streams import ManyStreams
 from edgeseq.bench.subjects import Subject
 from edgeseq.bench.throughput import ThroughputResult
 from edgeseq.bench.warmup import Warmup
+from edgeseq.bench.yardstick import AgainstFloor
 from edgeseq.budget import Verdict, require_promises
 from edgeseq.stored import StoredResult
 
@@ -33,7 +34,7 @@ class VariantResult(Subject):
     """One step after the other, as fast as they go."""
     warmup: Warmup
     """How long its first session took to get there."""
-    against_floor: Ratio
+    against_floor: AgainstFloor | None
     """Hot, against a session that does nothing: comparable between runs on one machine."""
     chunks: ChunkFit | None
     """Latency against the frames of a call."""

@@ -116,7 +116,7 @@ def _result(target: Target, found: Found) -> VariantResult:
         **vars(target.subject),
         hot=found.hot.latencies[target.name],
         warmup=found.hot.warmups[target.name],
-        against_floor=found.hot.ratio(target.name, FLOOR),
+        against_floor=found.against_floor.get(target.name),
         chunks=found.chunks.get(target.name),
         paced=found.paced.get(target.name),
         idle=found.idle.get(target.name),
@@ -163,6 +163,7 @@ def _judge(
 
 _WHY = {
     "accuracy": "the bundle was made without its task's data",
+    "against_floor": "only results that are kept need it",
     "chunks": "it takes one frame a call, or no chunks were asked for",
     "cold": "no fresh processes were asked for",
     "idle": "no pauses were asked for",

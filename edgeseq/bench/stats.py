@@ -154,6 +154,18 @@ def interval_of_median(
     return float(low), float(high)
 
 
+def t975(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t; beyond 30 degrees of freedom that of 30."""
+    return _T975[min(max(freedom, 1), len(_T975)) - 1]
+
+
+_T975 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
 def _short(value: float) -> float:
     """Keep nanoseconds: more digits of a microsecond are noise that bloats the file."""
     return round(float(value), 3)

@@ -4,13 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Student's t: the 97.5 % and the 80 % quantile for 1, 2, 3 … degrees of freedom. Beyond the
-# table its last entry is used, which errs on the side of doubt.
-_T975 = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
+from edgeseq.bench.stats import t975
+
+# Student's t: the 80 % quantile for 1, 2, 3 … degrees of freedom. Beyond the table its last
+# entry is used, which errs on the side of doubt.
 _T80 = (
     1.376, 1.061, 0.978, 0.941, 0.920, 0.906, 0.896, 0.889, 0.883, 0.879,
     0.876, 0.873, 0.870, 0.868, 0.866, 0.865, 0.863, 0.862, 0.861, 0.860,
@@ -78,7 +75,7 @@ def _difference(clusters: Iterable[tuple[int, float]], unit: str) -> Difference 
     mean = sum(count * value for count, value in kept) / total
     squares = sum((count * (value - mean)) ** 2 for count, value in kept)
     error = math.sqrt(squares * len(kept) / (len(kept) - 1)) / total
-    index = min(len(kept) - 1, len(_T975)) - 1
-    half = _T975[index] * error
-    smallest = half + _T80[index] * error
+    freedom = len(kept) - 1
+    half = t975(freedom) * error
+    smallest = half + _T80[min(freedom, len(_T80)) - 1] * error
     return Difference(mean, mean - half, mean + half, smallest, len(kept), unit)

@@ -166,8 +166,9 @@ def bench(
     if dry_run:
         raise UsageError("--dry-run goes with --sweep")
     from edgeseq.bench.latency import HotSettings
+    from edgeseq.bench.measure import FLOOR_PROCESSES, BenchSettings
     from edgeseq.bench.pace import PaceSettings, enough_frames, segments
-    from edgeseq.bench.run import BenchSettings, bench
+    from edgeseq.bench.run import bench
     from edgeseq.bench.throughput import ThroughputSettings
     from edgeseq.bundle import load_bundle
     from edgeseq.report.bench import bench_sheets
@@ -180,6 +181,7 @@ def bench(
         hot=HotSettings(rounds=rounds, pin=pin),
         pace=PaceSettings(rate, seconds, segments(seconds), pin=pin) if seconds else None,
         fresh_processes=fresh,
+        floor_processes=FLOOR_PROCESSES if out or baseline else 0,
         streams=ThroughputSettings(streams=streams) if streams else None,
     )
     with Bar() as bar:

@@ -72,7 +72,7 @@ def _latency(result: BenchResult) -> Sheet:
             variant.name,
             *map(short, _percentiles(variant)),
             f"{variant.warmup.steps}" + ("" if variant.warmup.settled else ", never steady"),
-            f"{variant.against_floor.ratio:.2f}",
+            f"{variant.hot.p50_us / result.harness.floor.p50_us:.2f}",
         )
         for variant in result.variants
     ]

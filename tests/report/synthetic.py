@@ -19,6 +19,7 @@ from edgeseq.bench.slopes import Slope
 from edgeseq.bench.stats import Latency, Ratio, summarise
 from edgeseq.bench.streams import ManyStreams
 from edgeseq.bench.warmup import Warmup
+from edgeseq.bench.yardstick import summarise as summarise_processes
 from edgeseq.budget import Verdict
 from edgeseq.bundle import Accuracy, Parity
 from edgeseq.claims import edge, latency
@@ -248,9 +249,7 @@ def measured(name: str, step_us: float, kib: float, seed: int) -> VariantResult:
         parameters=49_812, precision=known.precision, provider="cpu", session=SessionSettings(),
         file_kib=kib, state_kib=1.1, accuracy=known.accuracy, hot=known.hot,
         warmup=Warmup(150, 1000, True, 241.0),
-        against_floor=Ratio(
-            name, "floor", step_us / 4.2, step_us / 4.3, step_us / 4.1, 0.95, 40, 20
-        ),
+        against_floor=summarise_processes([step_us / 4.2 * error for error in (0.99, 1.0, 1.01)]),
         chunks=ChunkFit(sizes, line, 9.0, 8.9, 9.1, 7.5, 7.4, 7.6, 0.0),
         paced=Paced(
             100.0, latency_like(step_us * 9, 1500, seed), late_like(1500, seed, stalls=2), 31.0,
