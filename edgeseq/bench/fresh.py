@@ -12,7 +12,8 @@ from typing import Any
 from edgeseq.contract import SessionSettings
 from edgeseq.errors import EdgeseqError
 
-TIMEOUT_S = 120
+TIMEOUT_S = 300
+"""The first session on a GPU may take minutes."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def run_fresh(program: str, job: Job, **options: object) -> dict[str, Any]:
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
         raise EdgeseqError(
-            f"a fresh process could not run {job.source}: {words[0]}. "
-            "Try the model alone with: edgeseq check"
+            f"a fresh process could not run {job.source} on {job.provider}: {words[0]}. "
+            f"Try the model alone with: edgeseq check --provider {job.provider}"
         ) from None
     except subprocess.TimeoutExpired:
         raise EdgeseqError(

@@ -1,23 +1,17 @@
 """The GPU: what it is, and how much of its memory a model takes, part by part."""
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edgeseq.bench.fresh import Job, run_fresh
 from edgeseq.bench.identity import identity_onnx
 from edgeseq.bench.nvml import Nvml, NvmlError
-from edgeseq.contract import SessionSettings
-from edgeseq.errors import EdgeseqError
 
 _MIB = 2.0**20
-TIMEOUT_S = 300
 QUIET_MIB = 4.0
 """How far the device's memory may be from where it was when our process has ended; beyond, others \
 moved it meanwhile, and a difference of the whole device is not ours."""
@@ -84,45 +78,26 @@ def gpu_facts(nvml: Callable[[], Nvml] = Nvml) -> tuple[Gpu | None, str]:
 
 
 def measure_device_memory(
-    source: Path | str,
-    frame: tuple[float, ...],
-    settings: SessionSettings,
-    *,
-    variant: str | None = None,
-    streams: int = 1,
-    steps: int = 200,
-    repeats: int = 3,
-    provider: str = "cuda",
-    nvml: Callable[[], Nvml] = Nvml,
+    job: Job, *, streams: int = 1, repeats: int = 3, nvml: Callable[[], Nvml] = Nvml
 ) -> tuple[DeviceMemory | None, str]:
     """Measure what a model takes on the device in fresh processes; none and the reason if unknown.
 
     Args:
-        source: a bundle, or an ONNX file with its contract.
-        frame: the frame `(F,)` that every stream is fed at every step.
-        settings: session settings.
-        variant: the bundle's variant.
+        job: the model, its frame and its steps.
         streams: streams in each step.
-        steps: steps of each process.
         repeats: fresh processes of the model, and of a session that does nothing.
-        provider: what the processes run on.
         nvml: opens the management library.
 
     Raises:
         EdgeseqError: a process failed; with its last words.
     """
-    request = {
-        "provider": provider, "session": asdict(settings), "streams": streams, "steps": steps,
-    }  # fmt: skip
     try:
         library = nvml()
-        model, empty = _reports(
-            {**request, "source": str(source), "variant": variant, "frame": frame}, library, repeats
-        )
+        model, empty = _reports(job, streams, library, repeats)
         library.close()
     except NvmlError as error:
         return None, str(error)
-    return account(model, empty, streams=streams, steps=steps)
+    return account(model, empty, streams=streams, steps=job.steps)
 
 
 def account(
@@ -148,40 +123,19 @@ def account(
     ), ""
 
 
-def _reports(request: dict[str, Any], library: Nvml, repeats: int) -> tuple[Reports, Reports]:
+def _reports(job: Job, streams: int, library: Nvml, repeats: int) -> tuple[Reports, Reports]:
     """Run the model and a session that does nothing in turns, in fresh processes."""
     with tempfile.TemporaryDirectory(prefix="edgeseq-") as folder:
         nothing = Path(folder) / "identity.onnx"
         nothing.write_bytes(identity_onnx())
-        idle = {**request, "source": str(nothing), "variant": None, "frame": (0.0,)}
+        idle = replace(job, source=nothing, variant=None, frame=(0.0,))
         both: tuple[Reports, Reports] = ([], [])
         for _ in range(repeats):
-            for asked, reports in zip((request, idle), both, strict=True):
+            for asked, reports in zip((job, idle), both, strict=True):
                 before = library.memory()[1]
-                reports.append({**_probe(asked), "outside": before, "left": library.memory()[1]})
+                report = run_fresh("edgeseq.bench.gpu_probe", asked, streams=streams)
+                reports.append({**report, "outside": before, "left": library.memory()[1]})
     return both
-
-
-def _probe(request: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-P", "-m", "edgeseq.bench.gpu_probe", json.dumps(request)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment, check=True
-        )
-    except subprocess.CalledProcessError as error:
-        words = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
-        raise EdgeseqError(
-            f"a fresh process could not run {request['source']} on {request['provider']}: "
-            f"{words[0]}. Try the model alone with: edgeseq check --provider {request['provider']}"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise EdgeseqError(
-            f"a fresh process with {request['source']} did not end in {TIMEOUT_S} s; "
-            "try fewer steps"
-        ) from None
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return report
 
 
 def _method(reports: Reports) -> tuple[Method | None, str]:

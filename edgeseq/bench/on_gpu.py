@@ -6,6 +6,8 @@ from edgeseq.bench.copies import CopyCost, measure_copies
 from edgeseq.bench.gpu import DeviceMemory, measure_device_memory
 from edgeseq.bench.subjects import Target
 
+STEPS = 200
+"""Steps of each process: whatever grows at first has grown."""
 MANY = 1024
 """Streams of the second reading: what grows with them is state and intermediate values."""
 
@@ -26,12 +28,9 @@ def measure_on_gpu(target: Target, *, repeats: int) -> OnGpu:
     """Measure a variant that runs on the GPU; `repeats` fresh processes for its memory."""
     fixed = target.contract.streams
     counts = (fixed,) if fixed else (1, MANY)
-    frame, settings = target.job(0).frame, target.subject.session
     found, reason = [], ""
     for streams in counts if repeats else ():
-        memory, reason = measure_device_memory(
-            target.file, frame, settings, streams=streams, repeats=repeats
-        )
+        memory, reason = measure_device_memory(target.job(STEPS), streams=streams, repeats=repeats)
         if memory:
             found.append(memory)
     model = target.load()

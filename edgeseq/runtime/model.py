@@ -133,7 +133,7 @@ def open_session(
             enable_fallback=0,  # else it prints, and runs on the CPU
         )
     except Exception as error:  # onnxruntime raises classes of its own per status code
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[-1].rstrip(".")
         if provider != "cpu":
             open_session(path, "cpu", settings)  # raises where it is the file that is bad
             raise ProviderError(f"{wanted} cannot start: {reason}. {_CUDA}") from None

@@ -182,11 +182,10 @@ def test_the_gpu_is_known():
 
 def test_device_memory_in_parts(halved):
     frame = tuple(map(float, frames_of(halved)[0]))
+    job = Job(halved.file("fp32"), None, "cuda", SETTINGS, frame, steps=50)
     found = {}
     for streams in (1, 1024):
-        memory, reason = measure_device_memory(
-            halved.path, frame, SETTINGS, variant="fp32", streams=streams, steps=50
-        )
+        memory, reason = measure_device_memory(job, streams=streams)
         assert memory is not None, reason
         assert memory.context_mib > 50, "a CUDA context alone takes more"
         parts = (memory.weights_mib, memory.arena_mib, memory.unexplained_mib)

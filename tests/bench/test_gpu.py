@@ -4,10 +4,12 @@ import ctypes
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from edgeseq.bench import gpu, gpu_probe
+from edgeseq.bench.fresh import Job
 from edgeseq.bench.gpu import Gpu, account, gpu_facts, measure_device_memory
 from edgeseq.bench.identity import identity_onnx
 from edgeseq.bench.nvml import Nvml, NvmlError
@@ -17,6 +19,10 @@ from edgeseq.errors import EdgeseqError
 MIB = 2**20
 OTHERS = 30_000 * MIB
 """What other processes hold on the fake GPU: it must never be counted as ours."""
+
+
+def a_job(source):
+    return Job(Path(source), None, "cuda", SessionSettings(), (0.0,), steps=9)
 
 
 class FakeLibrary:
@@ -124,9 +130,7 @@ def test_the_gpu_is_the_one_that_cuda_uses(driver, wanted):
 def test_without_the_library_there_is_a_reason():
     facts = gpu_facts(lambda: open_fake(None))
     assert facts == (None, "libnvidia-ml.so.1, which NVIDIA's driver brings, is not here")
-    memory = measure_device_memory(
-        "x.onnx", (0.0,), SessionSettings(), nvml=lambda: open_fake(None)
-    )
+    memory = measure_device_memory(a_job("x.onnx"), nvml=lambda: open_fake(None))
     assert memory == facts
 
 
@@ -289,18 +293,17 @@ def test_one_hidden_reading_makes_all_of_them_differences():
 def test_model_and_empty_session_run_in_turns(tmp_path, monkeypatch):
     asked = []
 
-    def probe(request):
-        asked.append((request["source"].endswith("identity.onnx"), request["streams"]))
+    def probe(_program, job, streams):
+        asked.append((job.source.name == "identity.onnx", streams))
         held = (400, 410, 410) if asked[-1][0] else (420, 460, 470)
         report = readings(held)
         return {moment: report[moment] for moment in ("before", "loaded", "after", "peak")}
 
-    monkeypatch.setattr(gpu, "_probe", probe)
+    monkeypatch.setattr(gpu, "run_fresh", probe)
     library = FakeLibrary()
     memory, reason = measure_device_memory(
-        tmp_path / "m.onnx", (0.0,), SessionSettings(), streams=8, repeats=2,
-        nvml=lambda: open_fake(library),
-    )  # fmt: skip
+        a_job(tmp_path / "m.onnx"), streams=8, repeats=2, nvml=lambda: open_fake(library)
+    )
     assert reason == ""
     assert asked == [(False, 8), (True, 8)] * 2
     assert (memory.weights_mib, memory.peak_mib, memory.streams) == (20, 470, 8)
@@ -310,25 +313,11 @@ def test_a_process_that_fails_says_why(tmp_path):
     """Here the real program runs, and finds no file or no library."""
     with pytest.raises(EdgeseqError) as error:
         measure_device_memory(
-            tmp_path / "absent.onnx",
-            (0.0,),
-            SessionSettings(),
-            nvml=lambda: open_fake(FakeLibrary()),
+            a_job(tmp_path / "absent.onnx"), nvml=lambda: open_fake(FakeLibrary())
         )
     text = str(error.value)
     assert text.startswith(f"a fresh process could not run {tmp_path / 'absent.onnx'} on cuda: ")
     assert "\n" not in text
-
-
-def test_a_process_that_hangs_is_ended(monkeypatch):
-    def hang(command, timeout, **_options):
-        raise gpu.subprocess.TimeoutExpired(command, timeout)
-
-    monkeypatch.setattr(gpu.subprocess, "run", hang)
-    with pytest.raises(EdgeseqError, match="did not end in 300 s"):
-        measure_device_memory(
-            "m.onnx", (0.0,), SessionSettings(), nvml=lambda: open_fake(FakeLibrary())
-        )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the driver's layout there is another")
