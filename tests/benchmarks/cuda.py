@@ -41,8 +41,8 @@ QUICK = BenchSettings(
     gap_repeats=1,
     fresh_processes=1,
     fresh_steps=5,
-    floor_processes=2,
-    many_streams=20,
+    floor_processes=0,
+    many_streams=0,
     streams=ThroughputSettings(streams=(1, 16), rounds=2, block=5, settle=1),
 )
 """For a test that the command works: its numbers mean nothing."""
