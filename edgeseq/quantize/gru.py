@@ -3,7 +3,8 @@
 A layer becomes two products: of the input weights with all frames at once, and of the recurrent
 weights with the hidden state in every step, the three gates side by side in each. The quantizer
 makes integers of both, and ONNX Runtime runs each as one node, its bias included. Exactly one frame
-a call is straight-line code; for any other number a `Scan` goes from frame to frame.
+a call is straight-line code; for any other number a `Scan` goes from frame to frame. What that
+saves is bytes; whether time, too, `edgeseq quantize` measures before it prefers the result.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgeseq.extras import require
 from edgeseq.graph.build import GraphBuilder
+from edgeseq.graph.weights import all_nodes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -31,9 +33,9 @@ _SUPPORTED = {
 
 
 def take_apart(model: "ModelProto") -> "ModelProto":
-    """Return `model` with every GRU that can be as products and gates; it stays as it is.
+    """Return a copy of `model` with its GRUs as products and gates, or `model` if it has none.
 
-    Others stay operators, and in fp32, as the census will say: two directions, the reset before
+    Some stay operators, and in fp32, as the census will say: two directions, the reset before
     the product, other activations, clipping, lengths, weights that are no initializers.
     """
     onnx = require("onnx")
@@ -155,7 +157,8 @@ def _one_frame_long(model: "ModelProto") -> frozenset[str]:
 
 
 def _drop_unused(graph: "GraphProto") -> None:
-    used = {name for node in graph.node for name in node.input}
+    used = {name for node in all_nodes(graph) for name in node.input}
+    used |= {item.name for item in graph.output}
     kept = [item for item in graph.initializer if item.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)

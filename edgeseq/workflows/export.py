@@ -113,9 +113,9 @@ class _Export:
         )
 
     def _has_faster_step(self) -> bool:
-        """Say whether a graph for one frame a call is faster.
+        """Say whether one frame a call has a faster graph.
 
-        By newer operators, or in int8 for the want of a loop: the GRU's twin has none there.
+        The Transformer's has newer operators; the GRU's int8 twin has no loop there.
         """
         settings = self.settings
         free = settings.form == "step" and settings.streams is None and settings.frames is None

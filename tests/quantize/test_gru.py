@@ -5,11 +5,13 @@ import onnx
 import pytest
 from export.small import Loop, frames_of, graph_of, model_of, relative_error, whole
 
+from edgeseq.bundle import Tolerance
 from edgeseq.errors import PromiseError
+from edgeseq.graph.weights import weight_uses
 from edgeseq.quantize import gru
 from edgeseq.quantize.dynamic import quantize_file
 from edgeseq.quantize.gru import take_apart
-from edgeseq.recipes import load_recipe
+from edgeseq.recipes import Quantization, Recipe, load_recipe
 
 RECIPE = load_recipe("int8-dynamic")
 CHUNKS = (1, 1, 7, 1, 20)
@@ -53,6 +55,23 @@ def test_parts_are_the_whole_and_int8_is_near(name, case, tmp_path):
     layers = int(name[4]) if "-" in name else 2
     assert census.operators["DynamicQuantizeMatMul"] == 2 * layers + 1
     assert not {"GRU", "MatMul", "Gemm", "MatMulInteger"} & census.operators.keys()
+
+
+def test_a_recipe_without_products_leaves_the_operator(tmp_path):
+    how = Quantization("dynamic", operators=("LSTM",))
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
+    onnx.save(graph_of("gru"), tmp_path / "fp32.onnx")
+    with pytest.raises(PromiseError, match=r"100% of its weights still run in fp32 .*\(GRU_"):
+        quantize_file(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", recipe)
+
+
+@pytest.mark.parametrize("case", GRAPHS)
+def test_parts_hold_all_weights_and_the_census_sees_them_in_floats(case):
+    graph = graph_of("gru", **GRAPHS[case][0])
+    before, parts = weight_uses(graph), weight_uses(take_apart(graph))
+    assert [use.operator for use in parts] == ["MatMul"] * 5
+    assert sum(use.elements for use in parts) == sum(use.elements for use in before)
+    assert not any(use.int8 for use in parts)
 
 
 def test_parts_leave_the_source_as_it_was():
@@ -129,3 +148,25 @@ def test_lengths_of_single_streams_are_not_understood():
         if node.op_type == "GRU":
             node.input[4] = "lengths"
     assert "GRU" in kinds(take_apart(graph))
+
+
+def test_what_only_a_branch_reads_is_kept():
+    """Weights go with their operator; constants of the graph around a branch are not alone."""
+    graph, helper = changed(), onnx.helper
+    value = helper.make_tensor_value_info("branch", onnx.TensorProto.FLOAT, [1])
+    branch = helper.make_graph([helper.make_node("Neg", ["far"], ["branch"])], "b", [], [value])
+    for name, array in (("far", np.float32([3])), ("yes", np.array(True))):
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    graph.graph.node.append(
+        helper.make_node("If", ["yes"], ["minus"], then_branch=branch, else_branch=branch)
+    )
+    graph.graph.output.append(helper.make_tensor_value_info("minus", onnx.TensorProto.FLOAT, [1]))
+    parts = take_apart(graph)
+    onnx.checker.check_model(parts, full_check=True)
+    names = {item.name for item in parts.graph.initializer}
+    assert {"far", "yes"} <= names
+    assert not {"W0", "R0", "B0"} & names
+    loop = Loop(parts)
+    assert loop.session.run(
+        ["minus"], {"frames": frames_of(model_of("gru"), 1, 2), **loop.fresh(1)}
+    ) == [-3.0]
