@@ -20,8 +20,9 @@ class Quantization:
     """`dynamic`: int8 weights in the file, activations quantized on the fly; no calibration. \
 `half`: fp16 weights and arithmetic; of what follows, only `max_drop` is about it."""
     operators: tuple[str, ...] = ("LSTM", "MatMul")
-    """Operators to quantize. Only those that hold weights: the tool would also round the rotary \
-table that `Gather` reads, and breaks the ONNX `Attention` operator."""
+    """Operators to quantize; a `GRU` becomes `MatMul` first. Only those that hold weights: the \
+tool would also round the rotary table that `Gather` reads, and breaks the ONNX `Attention` \
+operator."""
     weights: Literal["s8", "u8"] = "s8"
     """Type of the weights. ONNX Runtime's LSTM is signed whatever is asked for."""
     per_channel: bool = True

@@ -10,7 +10,7 @@ import torch
 from hypothesis import settings
 
 from edgeseq.bundle import Bundle
-from edgeseq.models import LSTMSpec, SequenceModel, Spec, TransformerSpec
+from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, Spec, TransformerSpec
 from edgeseq.tasks import load_task
 from edgeseq.train.checkpoint import Checkpoint
 from edgeseq.train.settings import FitSettings
@@ -24,6 +24,7 @@ if os.environ.get("CI"):
 
 TINY = {
     "lstm": LSTMSpec(hidden=12),
+    "gru": GRUSpec(hidden=12),
     "transformer": TransformerSpec(width=16, feed_forward=24, heads=2, window=16),
 }
 """Small enough to export in a second, two layers so that state crosses between them."""
@@ -120,6 +121,12 @@ def _bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def lstm_bundle(run_of: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle that tests may read, never change."""
     return _bundle(run_of["lstm"], tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def gru_bundle(run_of: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle that tests may read, never change."""
+    return _bundle(run_of["gru"], tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

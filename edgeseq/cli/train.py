@@ -8,11 +8,11 @@ from edgeseq.cli import kinds, options
 from edgeseq.cli.progress import Bar
 
 
-@click.command(short_help="Train an LSTM or a Transformer on a task.")
+@click.command(short_help="Train an LSTM, a GRU or a Transformer on a task.")
 @click.argument("task", default="har")
 @click.option(
     "--model",
-    type=click.Choice(["lstm", "transformer"]),
+    type=click.Choice(["lstm", "gru", "transformer"]),
     default="lstm",
     show_default=True,
     help="Model family.",
@@ -24,7 +24,7 @@ from edgeseq.cli.progress import Bar
     show_default=True,
     help="Parameters at most; sizes the model.",
 )
-@click.option("--hidden", type=int, help="LSTM: hidden units, instead of --params.")
+@click.option("--hidden", type=int, help="LSTM, GRU: hidden units, instead of --params.")
 @click.option("--width", type=int, help="Transformer: width, instead of --params.")
 @click.option("--feed-forward", type=int, help="Transformer: feed-forward units.")
 @click.option("--layers", type=int, help="Layers or blocks.")

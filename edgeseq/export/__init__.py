@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgeseq.contract import Contract, Frame, Output
 from edgeseq.errors import UsageError
-from edgeseq.export import lstm, transformer
+from edgeseq.export import gru, lstm, transformer
 from edgeseq.export.graph import Built, Size, finish
 from edgeseq.graph.build import Dimension
 
@@ -60,12 +60,14 @@ def build_graph(
 
 
 def _build(model: "SequenceModel", size: Size, form: Form, *, newest: bool) -> Built:
-    from edgeseq.models import LSTMSpec, TransformerSpec
+    from edgeseq.models import GRUSpec, LSTMSpec, TransformerSpec
 
     stateful = form == "step"
     match model.spec:
         case LSTMSpec() as spec:
             return lstm.build(model, spec, size, stateful=stateful)
+        case GRUSpec() as spec:
+            return gru.build(model, spec, size, stateful=stateful)
         case TransformerSpec() as spec if newest and stateful:
             return transformer.build_step(model, spec, size)
         case TransformerSpec() as spec:

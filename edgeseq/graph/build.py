@@ -10,18 +10,21 @@ from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.extras import require
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 Dimension = int | str
 
 
 class GraphBuilder:
-    """Collects nodes in the order they are written; every value is known by its name."""
+    """Collects nodes in the order they are written; every value is known by its name.
 
-    def __init__(self) -> None:
-        self._onnx = require("onnx")
-        self._nodes: list[Any] = []
-        self._initializers: dict[str, Any] = {}
+    `prefix` begins the names that it gives itself, for parts of a larger graph.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._onnx, self._prefix = require("onnx"), prefix
+        self._nodes: list[NodeProto] = []
+        self._initializers: dict[str, TensorProto] = {}
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
 
@@ -38,7 +41,8 @@ class GraphBuilder:
         """Return the name of an initializer; floats become float32, integers int64."""
         array = np.asarray(value)
         array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
-        name = name or f"const_{'x'.join(map(str, array.shape))}_{len(self._initializers)}"
+        shape = "x".join(map(str, array.shape))
+        name = name or f"{self._prefix}const_{shape}_{len(self._initializers)}"
         if name in self._initializers:
             raise ValueError(f"two initializers are called {name}")
         self._initializers[name] = self._onnx.numpy_helper.from_array(
@@ -48,33 +52,33 @@ class GraphBuilder:
 
     def op(self, kind: str, *inputs: str, to: str = "", **attributes: Any) -> str:  # noqa: ANN401
         """Add a node with one output, called `to` or numbered."""
-        return self.ops(kind, *inputs, to=(to or f"{kind}_{len(self._nodes)}",), **attributes)[0]
+        return self.ops(kind, *inputs, to=(to or self._name(kind),), **attributes)[0]
 
     def ops(self, kind: str, *inputs: str, to: Sequence[str], **attributes: Any) -> Sequence[str]:  # noqa: ANN401
         """Add a node with the outputs `to`."""
-        name = f"{kind}_{len(self._nodes)}"
-        node = self._onnx.helper.make_node(kind, inputs, to, name=name, **attributes)
+        make_node = self._onnx.helper.make_node
+        node = make_node(kind, inputs, to, name=self._name(kind), **attributes)
         self._nodes.append(node)
         return to
 
     def split(self, value: str, sizes: Sequence[int], axis: int) -> Sequence[str]:
         """Cut `value` along `axis` into parts of `sizes`."""
-        names = [f"split_{len(self._nodes)}_{part}" for part in range(len(sizes))]
+        names = [f"{self._name('split')}_{part}" for part in range(len(sizes))]
         return self.ops("Split", value, self.constant(list(sizes)), to=names, axis=axis)
+
+    def graph(self, name: str) -> "GraphProto":
+        """Return the graph: of a model, or the body of a node."""
+        graph: GraphProto = self._onnx.helper.make_graph(
+            self._nodes, name, self._inputs, self._outputs, list(self._initializers.values())
+        )
+        return graph
 
     def model(self, contract: Contract, opset: int) -> "ModelProto":
         """Return the checked ONNX model, carrying `contract` in its metadata."""
         helper = self._onnx.helper
-        graph = helper.make_graph(
-            self._nodes,
-            "edgeseq",
-            self._inputs,
-            self._outputs,
-            list(self._initializers.values()),
-        )
         opsets = [helper.make_opsetid("", opset)]
         model: ModelProto = helper.make_model(
-            graph,
+            self.graph("edgeseq"),
             opset_imports=opsets,
             ir_version=helper.find_min_ir_version_for(opsets),
             producer_name="edgeseq",
@@ -83,6 +87,9 @@ class GraphBuilder:
         write_contract(model, contract)
         self._onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _name(self, kind: str) -> str:
+        return f"{self._prefix}{kind}_{len(self._nodes)}"
 
     def _value_info(self, name: str, dtype: str, shape: Sequence[Dimension]) -> Any:  # noqa: ANN401
         kind = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))

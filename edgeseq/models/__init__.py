@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edgeseq.models.gru import GRU, GRUSpec
 from edgeseq.models.lstm import LSTM, LSTMSpec
 from edgeseq.models.transformer import Transformer, TransformerSpec
 
 __all__ = [
     "FAMILIES",
     "Family",
+    "GRUSpec",
     "LSTMSpec",
     "SequenceModel",
     "Spec",
@@ -18,20 +20,21 @@ __all__ = [
     "family_of",
 ]
 
-Spec = LSTMSpec | TransformerSpec
+Spec = LSTMSpec | GRUSpec | TransformerSpec
 
 
 @dataclass(frozen=True)
 class Family:
     """What makes up a model family."""
 
-    spec: type[LSTMSpec] | type[TransformerSpec]
-    module: type[LSTM] | type[Transformer]
+    spec: type[LSTMSpec] | type[GRUSpec] | type[TransformerSpec]
+    module: type[LSTM] | type[GRU] | type[Transformer]
     summary: str
 
 
 FAMILIES = {
     "lstm": Family(LSTMSpec, LSTM, "recurrent; state is one hidden and one cell vector a layer"),
+    "gru": Family(GRUSpec, GRU, "recurrent; state is one hidden vector a layer"),
     "transformer": Family(
         TransformerSpec, Transformer, "causal windowed attention; state is a ring of keys, values"
     ),

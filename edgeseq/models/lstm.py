@@ -3,47 +3,20 @@
 Sizes: N streams, T frames, F values per frame, H hidden units, C outputs.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from edgeseq.errors import UsageError
-from edgeseq.models.sizes import check_sizes
+from edgeseq.models.recurrent import RecurrentSpec
 
 
 @dataclass(frozen=True)
-class LSTMSpec:
+class LSTMSpec(RecurrentSpec):
     """Sizes of an LSTM."""
 
-    hidden: int
-    layers: int = 2
-    dropout: float = 0.2
-    """Between layers and before the head, while training."""
-
-    def __post_init__(self) -> None:
-        """Refuse sizes that make no model."""
-        check_sizes("lstm", asdict(self))
-
-    def parameters(self, inputs: int, outputs: int) -> int:
-        """Count trainable parameters: four gates, two biases each as in cuDNN."""
-        gates = sum(
-            4 * self.hidden * ((inputs if layer == 0 else self.hidden) + self.hidden + 2)
-            for layer in range(self.layers)
-        )
-        return gates + (self.hidden + 1) * outputs
-
-    @classmethod
-    def sized(cls, parameters: int, inputs: int, outputs: int) -> "LSTMSpec":
-        """Return the largest two-layer LSTM with at most `parameters` parameters."""
-        hidden = 1
-        while cls(hidden + 1).parameters(inputs, outputs) <= parameters:
-            hidden += 1
-        if cls(hidden).parameters(inputs, outputs) > parameters:
-            raise UsageError(
-                f"an LSTM with {inputs} inputs and {outputs} outputs cannot have only "
-                f"{parameters} parameters; try --params {cls(2).parameters(inputs, outputs)}"
-            )
-        return cls(hidden)
+    family = "lstm"
+    noun = "an LSTM"
+    gates = 4
 
 
 class LSTM(nn.Module):

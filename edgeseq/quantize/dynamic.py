@@ -12,6 +12,7 @@ from edgeseq.errors import ModelError, PromiseError, UsageError
 from edgeseq.extras import require
 from edgeseq.graph.build import write_contract
 from edgeseq.graph.census import take_census
+from edgeseq.quantize.gru import take_apart
 from edgeseq.recipes import Quantization, Recipe
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _contract(model: "ModelProto", recipe: Recipe, producer: str, source: Path) 
 
 def _quantize(model: "ModelProto", how: Quantization, source: Path) -> "ModelProto":
     onnx, tool = require("onnx"), require("onnxruntime.quantization")
+    if "MatMul" in how.operators:
+        model = take_apart(model)
     onnx.helper.set_model_props(model, _properties(model) | _ADVICE)
     with TemporaryDirectory() as scratch:
         result = Path(scratch, "int8.onnx")
@@ -89,6 +92,7 @@ def _quantize(model: "ModelProto", how: Quantization, source: Path) -> "ModelPro
                 per_channel=how.per_channel,
                 reduce_range=how.reduce_range,
                 weight_type={"s8": tool.QuantType.QInt8, "u8": tool.QuantType.QUInt8}[how.weights],
+                extra_options={"EnableSubgraph": True},  # the body of a GRU's Scan
             )
             quantized: ModelProto = onnx.load(result)
         except Exception as error:  # the tool lets through whatever it runs into
@@ -122,6 +126,6 @@ def _require_int8(census: Census, how: Quantization, source: Path) -> None:
     raise PromiseError(
         f"{source.name} would be int8 in name only: {1 - census.int8_weights:.0%} of its weights "
         f"still run in fp32 in ONNX Runtime {census.onnxruntime} ({nodes}); nothing was written. "
-        "The quantizer sees only weights that are initializers of LSTM or MatMul: make the graph "
-        "with edgeseq export, or fold its constants first"
+        "The quantizer sees only weights that are initializers of LSTM, GRU or MatMul: make the "
+        "graph with edgeseq export, or fold its constants first"
     )

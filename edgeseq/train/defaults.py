@@ -13,7 +13,7 @@ FORECAST_CROP, FORECAST_BATCH, FORECAST_WINDOW = 128, 16, 64
 """Where every frame is scored: frames a crop, crops a step (as many frames a step as 64 crops of
 32), and frames that attention sees."""
 
-FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {"lstm": {}, "transformer": {"steps": 2000}}
+FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {"lstm": {}, "gru": {}, "transformer": {"steps": 2000}}
 """What a family wants other than the defaults. Attention learns for longer: with 2,000 steps
 instead of 1,200 people it has never seen gain two points (six people training, two judging)."""
 

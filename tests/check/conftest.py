@@ -12,8 +12,10 @@ from edgeseq.workflows.quantize import quantize_bundle
 
 
 @pytest.fixture(scope="session")
-def bundle_of(lstm_bundle: Bundle, transformer_bundle: Bundle) -> dict[str, Bundle]:
-    return {"lstm": lstm_bundle, "transformer": transformer_bundle}
+def bundle_of(
+    lstm_bundle: Bundle, gru_bundle: Bundle, transformer_bundle: Bundle
+) -> dict[str, Bundle]:
+    return {"lstm": lstm_bundle, "gru": gru_bundle, "transformer": transformer_bundle}
 
 
 @pytest.fixture(scope="session")

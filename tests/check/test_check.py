@@ -25,7 +25,7 @@ def unchecked(report, variant="fp32"):
     return {f.promise: f.note for f in report.variants[variant] if f.status == "not checked"}
 
 
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
 def test_a_right_bundle_keeps_every_promise(family, int8_of):
     start = time.perf_counter()
     report = check_bundle(int8_of[family])

@@ -8,7 +8,7 @@ import torch
 
 from edgeseq.contract import Contract, Frame, Output
 from edgeseq.export import build_graph
-from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
 
 FRAME = Frame(channels=("x", "y"), units=("m/s2", "m/s2"), sample_rate_hz=50.0, samples=2)
 LOGITS = Output(kind="logits", labels=("a", "b", "c"), decision="the largest logit")
@@ -18,6 +18,8 @@ SPECS = {
     "lstm": LSTMSpec(hidden=6),
     "lstm-1-layer": LSTMSpec(hidden=1, layers=1),
     "lstm-3-layers": LSTMSpec(hidden=5, layers=3),
+    "gru": GRUSpec(hidden=6),
+    "gru-3-layers": GRUSpec(hidden=5, layers=3),
     "transformer": TransformerSpec(width=16, feed_forward=20, heads=2, window=8),
     "transformer-window-1": TransformerSpec(
         width=8, feed_forward=6, layers=1, heads=1, window=1

@@ -16,6 +16,9 @@ FILES = {
     "lstm-sequence": {"name": "lstm", "form": "sequence"},
     "lstm-static": {"name": "lstm", "streams": 1, "frames": 1},
     "lstm-value": {"name": "lstm-1-layer", "output": VALUE},
+    "gru": {"name": "gru"},
+    "gru-sequence": {"name": "gru", "form": "sequence"},
+    "gru-step": {"name": "gru", "newest": True, "frames": 1},
     "transformer": {"name": "transformer"},
     "transformer-sequence": {"name": "transformer", "form": "sequence"},
     "transformer-static": {"name": "transformer", "streams": 1, "frames": 1},
@@ -29,6 +32,9 @@ NODES = {
     "lstm-sequence": (11, 10),
     "lstm-static": (9, 8),
     "lstm-value": (11, 10),
+    "gru": (11, 10),
+    "gru-sequence": (11, 10),
+    "gru-step": (9, 8),
     "transformer": (125, 124),
     "transformer-sequence": (80, 78),
     "transformer-static": (115, 107),
@@ -110,13 +116,14 @@ def test_node_counts(file, optimised):
     assert (len(graph.graph.node), nodes.total()) == NODES[file], dict(nodes)
 
 
-@pytest.mark.parametrize("layers", ["lstm-1-layer", "lstm", "lstm-3-layers"])
-def test_lstm_stays_one_node_a_layer(layers, optimised):
+@pytest.mark.parametrize("layers", ["lstm-1-layer", "lstm", "lstm-3-layers", "gru", "gru-3-layers"])
+def test_recurrence_stays_one_node_a_layer(layers, optimised):
+    kind = layers.split("-")[0].upper()
     for form in ("step", "sequence"):
         graph = graph_of(layers, form=form)
         count = SPECS[layers].layers
-        assert Counter(node.op_type for node in graph.graph.node)["LSTM"] == count
-        assert optimised(graph)["LSTM"] == count
+        assert Counter(node.op_type for node in graph.graph.node)[kind] == count
+        assert optimised(graph)[kind] == count
 
 
 @pytest.mark.parametrize("output", [LOGITS, VALUE])
@@ -124,11 +131,11 @@ def test_lstm_stays_one_node_a_layer(layers, optimised):
 def test_no_gemm_and_its_reshapes_appear(name, output, optimised):
     nodes = optimised(graph_of(name, output))
     assert not {"Gemm", "FusedGemm"} & set(nodes)
-    if name.startswith("lstm"):
+    if name.startswith(("lstm", "gru")):
         assert "Reshape" not in nodes
 
 
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
 @pytest.mark.parametrize("form", ["step", "sequence"])
 def test_static_graph_has_nothing_dynamic(family, form):
     graph = graph_of(family, form=form, streams=2, frames=3)

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseq.errors import UsageError
-from edgeseq.export import build_graph, lstm
+from edgeseq.export import build_graph, gru, lstm
 from edgeseq.quantize.dynamic import quantize_file
 from edgeseq.recipes import load_recipe
 
@@ -51,7 +51,7 @@ def test_any_cut_is_the_whole(name, output, streams, data):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
 def test_any_weights(family, seed):
     model = model_of(family, LOGITS, seed)
     frames = frames_of(model, 2, 60, seed)
@@ -83,7 +83,7 @@ def test_sequence_is_the_whole(name, output):
 
 @pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
 @pytest.mark.parametrize("form", ["step", "sequence"])
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
 def test_static_is_the_whole(family, form, streams, length):
     model = model_of(family)
     calls = 12 if form == "step" else 1
@@ -220,7 +220,7 @@ def test_in_place_is_exact_for_any_cut(name, streams, data):
 
 
 @pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
 def test_in_place_is_exact_for_fixed_sizes(family, streams, length):
     frames = frames_of(model_of(family), streams, 20 * length)
     assert_in_place_is_exact(loop_of(family, streams=streams, frames=length), frames, [length] * 20)
@@ -237,7 +237,10 @@ def test_in_place_is_exact_for_the_newest_step(name, streams):
 @pytest.mark.parametrize("recipe", ["int8-dynamic", "int8-per-tensor"])
 @pytest.mark.parametrize(("name", "streams"), [(n, s) for n in SPECS for s in (1, 3)])
 def test_in_place_is_exact_in_int8(name, streams, recipe, tmp_path):
-    """`DynamicQuantizeLSTM` is another kernel; it, too, copies the state before it writes."""
+    """Other nodes, which also read all of a state before they write the next.
+
+    `DynamicQuantizeLSTM` is a kernel of its own, and the GRU's products and gates are many.
+    """
     onnx.save(graph_of(name), tmp_path / "fp32.onnx")
     quantize_file(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", load_recipe(recipe))
     graph = onnx.load(tmp_path / "int8.onnx")
@@ -246,10 +249,13 @@ def test_in_place_is_exact_in_int8(name, streams, recipe, tmp_path):
     assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), streams, sum(cuts)), cuts)
 
 
-def test_wrong_gates_are_seen(monkeypatch):
+@pytest.mark.parametrize(
+    ("family", "module", "order"), [("lstm", lstm, "_gates_iofc"), ("gru", gru, "_gates_zrh")]
+)
+def test_wrong_gates_are_seen(family, module, order, monkeypatch):
     """The check above is worth something: PyTorch's order of gates in ONNX's operator fails."""
-    monkeypatch.setattr(lstm, "_gates_iofc", lambda array: array)
-    model = model_of("lstm")
+    monkeypatch.setattr(module, order, lambda array: array)
+    model = model_of(family)
     graph = build_graph(model, FRAME, LOGITS, producer="test", recipe="test")
     frames = frames_of(model, 1, 30)
     outputs, _ = Loop(graph).run(frames, [30])

@@ -36,6 +36,17 @@ def test_value_names_are_unique():
     assert {item.name for item in graph.initializer} <= read, "an initializer that nobody reads"
 
 
+def test_a_prefix_begins_the_names_it_gives_and_no_others():
+    graph = GraphBuilder("part_")
+    parts = graph.split(graph.input("x", "float32", [2]), [1, 1], axis=0)
+    assert graph.op("Add", *parts) == "part_Add_1"
+    assert graph.op("Neg", "part_Add_1", to="y") == "y"
+    body = graph.graph("body")
+    assert list(parts) == ["part_split_0_0", "part_split_0_1"]
+    assert [node.name for node in body.node] == ["part_Split_0", "part_Add_1", "part_Neg_2"]
+    assert [item.name for item in body.initializer] == ["part_const_2_0"]
+
+
 def test_a_contract_is_replaced_and_the_rest_kept():
     model = onnx.ModelProto()
     model.CopyFrom(graph_of("lstm"))

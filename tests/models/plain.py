@@ -1,4 +1,4 @@
-"""Attention and LSTM once more, as slow and as plain as their definitions."""
+"""Attention, LSTM and GRU once more, as slow and as plain as their definitions."""
 
 import numpy as np
 
@@ -49,4 +49,32 @@ def lstm(x, layers):
             outputs.append(h)
         x = np.array(outputs)
         states.append((h, c))
+    return x, states
+
+
+def gru(x, layers):
+    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come r, z, n.
+
+    Cho et al. 2014, in the form of cuDNN: the reset gate multiplies what the recurrent weights and
+    their bias make of the state, not the state.
+    """
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    states = []
+    for w_ih, w_hh, b_ih, b_hh in layers:
+        hidden = w_hh.shape[1]
+        h, outputs = np.zeros(hidden), []
+        for frame in x:
+            new = [w_ih[n * hidden : (n + 1) * hidden] @ frame for n in range(3)]
+            old = [w_hh[n * hidden : (n + 1) * hidden] @ h for n in range(3)]
+            b_new, b_old = np.split(b_ih, 3), np.split(b_hh, 3)
+            r = sigmoid(new[0] + b_new[0] + old[0] + b_old[0])
+            z = sigmoid(new[1] + b_new[1] + old[1] + b_old[1])
+            n = np.tanh(new[2] + b_new[2] + r * (old[2] + b_old[2]))
+            h = (1 - z) * n + z * h
+            outputs.append(h)
+        x = np.array(outputs)
+        states.append(h)
     return x, states

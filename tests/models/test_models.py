@@ -3,9 +3,13 @@
 import pytest
 import torch
 
-from edgeseq.models import FAMILIES, LSTMSpec, SequenceModel, TransformerSpec, family_of
+from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, SequenceModel, TransformerSpec, family_of
 
-SPECS = {"lstm": LSTMSpec(6), "transformer": TransformerSpec(8, 10, heads=2, window=4)}
+SPECS = {
+    "lstm": LSTMSpec(6),
+    "gru": GRUSpec(6),
+    "transformer": TransformerSpec(8, 10, heads=2, window=4),
+}
 
 
 def model_of(family, residual_of=None):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgeseq.contract import Frame, Output
 from edgeseq.errors import StreamError
 from edgeseq.export import build_graph
-from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
 from edgeseq.runtime import StreamModel, StreamSession, buffers, predict
 
 WINDOW = 8
@@ -21,6 +21,7 @@ FRAME = Frame(channels=("ax", "ay", "az"), units=("g",) * 3, sample_rate_hz=50)
 OUTPUT = Output(kind="logits", labels=("rest", "walk", "run", "fall"))
 SPECS = {
     "lstm": LSTMSpec(hidden=8),
+    "gru": GRUSpec(hidden=8),
     "transformer": TransformerSpec(width=16, feed_forward=16, heads=2, window=WINDOW),
 }
 FRAMES = 10 * WINDOW

@@ -4,12 +4,16 @@ import pytest
 import torch
 
 from edgeseq.errors import CheckpointError
-from edgeseq.models import FAMILIES, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
 from edgeseq.tasks.base import Score
 from edgeseq.train import Checkpoint, FitSettings, load_checkpoint
 from edgeseq.train.checkpoint import Look
 
-SPECS = {"lstm": LSTMSpec(4), "transformer": TransformerSpec(8, 5, heads=2, window=6)}
+SPECS = {
+    "lstm": LSTMSpec(4),
+    "gru": GRUSpec(4),
+    "transformer": TransformerSpec(8, 5, heads=2, window=6),
+}
 
 
 def checkpoint(family="lstm"):
@@ -75,7 +79,7 @@ def edit(tmp_path, **changes):
     ("changes", "message"),
     [
         ({"schema": 2}, "schema 2 is unknown; this edgeseq reads schema 1"),
-        ({"family": "gru"}, "unknown family 'gru'; known: lstm, transformer"),
+        ({"family": "rnn"}, "unknown family 'rnn'; known: lstm, gru, transformer"),
         ({"spec": {"hiden": 4}}, "did you mean"),
         ({"spec": {"hidden": 5}}, "size mismatch"),
         ({"weights_sha256": "0"}, "is not the file that run.json names"),

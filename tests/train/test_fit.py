@@ -14,10 +14,14 @@ import torch
 from train.toy import Foretell, Waves
 
 from edgeseq.errors import CheckpointError, EdgeseqError, ProviderError
-from edgeseq.models import FAMILIES, LSTMSpec, TransformerSpec
+from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, TransformerSpec
 from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
 
-SPECS = {"lstm": LSTMSpec(6), "transformer": TransformerSpec(16, 16, heads=2, window=16)}
+SPECS = {
+    "lstm": LSTMSpec(6),
+    "gru": GRUSpec(6),
+    "transformer": TransformerSpec(16, 16, heads=2, window=16),
+}
 SETTINGS = FitSettings(steps=24, batch=8, crop=12, evaluate_every=4, patience=100)
 RESUME = "resume.safetensors"
 

@@ -30,12 +30,12 @@ from edgeseq.workflows import export
 from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.producer import producer
 
-FAMILIES = ["lstm", "transformer"]
+FAMILIES = ["lstm", "gru", "transformer"]
 
 
 @pytest.fixture
-def bundle_of(lstm_bundle, transformer_bundle):
-    return {"lstm": lstm_bundle, "transformer": transformer_bundle}
+def bundle_of(lstm_bundle, gru_bundle, transformer_bundle):
+    return {"lstm": lstm_bundle, "gru": gru_bundle, "transformer": transformer_bundle}
 
 
 def snapshot(folder):

@@ -32,7 +32,7 @@ def spec_of(walk, **request):
 
 
 @pytest.mark.parametrize("params", [3_000, 50_000])
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
 def test_params_are_filled_but_never_exceeded(family, params, walk):
     spec, _ = spec_of(walk, model=family, params=params)
     assert 0.9 * params < spec.parameters(inputs=4, outputs=3) <= params

@@ -8,7 +8,7 @@ from edgeseq.bundle import Accuracy, Parity
 from edgeseq.report.demo import DemoResult, ModelReport, VariantReport
 from edgeseq.report.numbers import short
 
-NAMES = {"lstm": "LSTM", "transformer": "Transformer"}
+NAMES = {"lstm": "LSTM", "gru": "GRU", "transformer": "Transformer"}
 ARTICLES = {"lstm": "an"}
 
 
