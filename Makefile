@@ -16,7 +16,7 @@ demo: $(VENV)/runs
 	$(BIN)/edgeseq demo -o demo
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -q
 
 lint: $(VENV)/tests
 	$(BIN)/ruff format --check .

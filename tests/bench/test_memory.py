@@ -1,6 +1,5 @@
 """Fresh processes: plausible numbers, an empty session beside every model, clear failures."""
 
-import ctypes
 import json
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bench.leak import Leak
 
 from edgeseq.bench import fresh, memory, probe
 from edgeseq.bench.breakdown import Breakdown, break_down
@@ -342,12 +342,10 @@ def test_growth_is_the_median_process_and_never_finer_than_a_page():
 
 @linux
 def test_a_leak_of_a_kib_a_step_is_found(job):
-    kept = []
-    ctypes.CDLL(None).malloc_trim(0)  # else the leak would first fill what other tests freed
-    found = probe.grow(lambda: kept.append(bytearray(1024)), 10_000, seconds=0.4)
+    found = probe.grow(Leak(), 10_000, seconds=0.4)
     slope, _ = memory._growth([{"growth": found}])
     assert slope.low > 0.9e6
-    assert slope.per_unit == pytest.approx(1.1e6, rel=0.1), "and what Python adds to a KiB"
+    assert slope.per_unit == pytest.approx(1e6, rel=0.05)
 
 
 @pytest.fixture

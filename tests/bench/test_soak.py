@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.leak import Leak
 
 from edgeseq.bench.pace import Clock
 from edgeseq.bench.results import Subject
@@ -115,10 +116,7 @@ class Counting(Fault):
 
 class Leaking(Fault):
     def __init__(self):
-        self.kept = []
-
-    def leak(self):
-        self.kept.append(bytearray(b"x" * 1024))
+        self.leak = Leak()
 
 
 def run(fault=None, *, machine=None, memory=None, settings=None, frames=FRAMES):

@@ -99,7 +99,9 @@ def test_augment_is_mild(task):
     assert task.decide(frames) is frames
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"a,b\n1,2\n")])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(b"a,b\n1,2\n")], ids=["no gzip", "no such columns"]
+)
 def test_damaged(tmp_path, content):
     (tmp_path / "CGM.csv.gz").write_bytes(content)
     with pytest.raises(DataError, match="cannot read glucose readings in "):
