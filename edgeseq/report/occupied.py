@@ -1,6 +1,8 @@
 """Tables of what a model occupies: cold start, memory part by part, many streams, a GPU."""
 
 from edgeseq.bench.memory import Memory
+from edgeseq.bench.on_gpu import OnGpu
+from edgeseq.bench.placement import Placement
 from edgeseq.bench.results import BenchResult
 from edgeseq.report.numbers import NOT_MEASURED, maybe, percent, short
 from edgeseq.report.sheet import Sheet
@@ -132,24 +134,15 @@ def streams(result: BenchResult) -> Sheet:
 
 
 def gpu(result: BenchResult) -> Sheet:
-    """Show memory on the GPU part by part, and what copies cost."""
+    """Show memory on the GPU part by part, what copies cost, and where nodes ran."""
     rows, notes = [], []
     for variant in result.variants:
-        if not (found := variant.on_gpu):
-            continue
-        costs = {cost.streams: cost for cost in found.copies}
-        for memory in found.memory:
-            parts = (
-                memory.context_mib, memory.weights_mib, memory.arena_mib, memory.unexplained_mib,
-                memory.peak_mib,
-            )  # fmt: skip
-            cost = costs.get(memory.streams)
-            copies = short(cost.copies_us) if cost else NOT_MEASURED
-            rows.append((variant.name, f"{memory.streams:,}", *map(short, parts), copies))
-        if found.memory_not_measured:
-            notes.append(f"{variant.name}, GPU memory: {found.memory_not_measured}.")
-    if result.gpu:
-        gpu = result.gpu
+        if found := variant.on_gpu:
+            rows += _on_gpu(variant.name, found)
+            notes.append(f"{variant.name}: {_placed(variant.placement)}.")
+            if found.memory_not_measured:
+                notes.append(f"{variant.name}, GPU memory: {found.memory_not_measured}.")
+    if gpu := result.gpu:
         notes.append(
             f"GPU: {gpu.name}, compute capability {gpu.compute_capability}, "
             f"{gpu.memory_mib:,} MiB, driver {gpu.driver}."
@@ -159,3 +152,31 @@ def gpu(result: BenchResult) -> Sheet:
         "host copies µs a step>",
     )  # fmt: skip
     return Sheet(columns, tuple(rows), tuple(notes))
+
+
+_ON_GPU = ("context_mib", "weights_mib", "arena_mib", "unexplained_mib", "peak_mib")
+
+
+def _on_gpu(name: str, found: OnGpu) -> list[tuple[str, ...]]:
+    memory = {item.streams: item for item in found.memory}
+    return [
+        (
+            name,
+            f"{cost.streams:,}",
+            *(maybe(getattr(memory.get(cost.streams), part, None)) for part in _ON_GPU),
+            short(cost.copies_us),
+        )
+        for cost in found.copies
+    ]
+
+
+def _placed(placement: Placement) -> str:
+    """Say how many nodes ran where, and how many copies that takes."""
+    where = ", ".join(
+        f"{sum(operators.values())} nodes on {provider.removesuffix('ExecutionProvider')}"
+        for provider, operators in placement.nodes.items()
+    )
+    return (
+        f"{where}; {placement.host_to_device:g} copies to the device and "
+        f"{placement.device_to_host:g} back within a call"
+    )

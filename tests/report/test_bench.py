@@ -8,6 +8,10 @@ from report.synthetic import bench_result
 from rich.console import Console
 
 from edgeseq.bench.compare import compare_results
+from edgeseq.bench.copies import CopyCost
+from edgeseq.bench.gpu import DeviceMemory, Gpu
+from edgeseq.bench.on_gpu import OnGpu
+from edgeseq.bench.placement import Placement
 from edgeseq.report.bench import bench_sheets, comparison_sheets, verdicts
 from edgeseq.report.sheet import Sheet, as_markdown, as_text
 
@@ -58,6 +62,28 @@ def test_memory_in_parts_growth_and_many_streams(result):
     assert parts["that is>"] == "0.08 % of all"
     (many,) = [sheet for sheet in sheets if sheet.columns[:1] == ("one of many streams, KiB",)]
     assert many.rows[0] == ("fp32", "1,000", "0.375", "9.20", "8.80", "0.520", "0.150")
+
+
+def test_a_gpu_is_shown_part_by_part(result):
+    """Figures made up to see them in their places; none is from a GPU."""
+    on_gpu = OnGpu(
+        memory=(DeviceMemory(410.0, 20.0, 30.0, 10.0, 470.0, 1, 200, 3, "process"),),
+        memory_not_measured="",
+        copies=(CopyCost("cuda", 1, 60.0, 50.0, 10.0, 20), CopyCost("cuda", 64, 80, 50, 30.0, 20)),
+    )
+    nodes = {"CPUExecutionProvider": {"Add": 1}, "CUDAExecutionProvider": {"LSTM": 2, "MatMul": 1}}
+    placement = Placement("cuda", nodes, (), 0.0, 2.0, 3, "profile")
+    variant = replace(result.variants[0], on_gpu=on_gpu, placement=placement)
+    found = replace(result, variants=(variant,), gpu=Gpu("Imaginary", "9.0", 80_000, "1.2"))
+    (sheet,) = [s for s in bench_sheets(found) if s.columns[:1] == ("on the GPU, MiB",)]
+    assert sheet.rows == (
+        ("fp32", "1", "410", "20.0", "30.0", "10.0", "470", "10.0"),
+        ("fp32", "64", *["not measured"] * 5, "30.0"),
+    )
+    assert sheet.notes == (
+        "fp32: 1 nodes on CPU, 3 nodes on CUDA; 0 copies to the device and 2 back within a call.",
+        "GPU: Imaginary, compute capability 9.0, 80,000 MiB, driver 1.2.",
+    )
 
 
 def test_the_harness_and_the_conditions_stand_below(result):
