@@ -195,13 +195,7 @@ def bench(
             margin=margin, baseline=baseline, allow_fallback=allow_fallback, settings=settings,
             progress=show,
         )  # fmt: skip
-    if out:
-        result.save(out)
     sheets = bench_sheets(result, deadline_ms=deadline)
-    options.summarise(summary, sheets, title="edgeseq bench")
-    if as_json:
-        options.show(result.to_json())
-    else:
-        options.show_sheets(sheets)
+    options.leave(result, sheets, out=out, summary=summary, title="edgeseq bench", as_json=as_json)
     options.end_if_interrupted(result.interrupted)
     result.require_promises(strict=strict)

@@ -56,14 +56,10 @@ def soak(
             *bundles, settings=settings, variants=variants, sessions=sessions,
             provider=provider or "cpu", progress=_with_time_left(bar),
         )  # fmt: skip
-    if out:
-        result.save(out)
     sheets = soak_sheets(result)
-    options.summarise(summary, sheets, title="edgeseq bench --soak")
-    if as_json:
-        options.show(result.to_json())
-    else:
-        options.show_sheets(sheets)
+    options.leave(
+        result, sheets, out=out, summary=summary, title="edgeseq bench --soak", as_json=as_json
+    )
     if result.interrupted:
         raise click.exceptions.Exit(130)
     result.require_promises(strict=strict)
@@ -110,14 +106,10 @@ def sweep(
             bundle, variant, provider=provider or "cpu", settings=settings, write=not dry_run,
             progress=show,
         )  # fmt: skip
-    if out:
-        result.save(out)
     sheets = sweep_sheets(result)
-    options.summarise(summary, sheets, title="edgeseq bench --sweep")
-    if as_json:
-        options.show(result.to_json())
-    else:
-        options.show_sheets(sheets)
+    options.leave(
+        result, sheets, out=out, summary=summary, title="edgeseq bench --sweep", as_json=as_json
+    )
 
 
 def _with_time_left(bar: Bar) -> Callable[[int, int], None]:

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from edgeseq.report.sheet import Sheet
+    from edgeseq.stored import StoredResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +68,25 @@ def summarise(file: Path | None, sheets: Iterable["Sheet"], *, title: str) -> No
 
         before = file.read_text(encoding="utf-8") + "\n" if file.exists() else ""
         write_text(file, before + as_markdown(sheets, title=title))
+
+
+def leave(
+    result: "StoredResult",
+    sheets: Iterable["Sheet"],
+    *,
+    out: Path | None,
+    summary: Path | None,
+    title: str,
+    as_json: bool,
+) -> None:
+    """Keep a measurement where it was asked for, and print it: as tables, or as JSON."""
+    if out:
+        result.save(out)
+    summarise(summary, sheets, title=title)
+    if as_json:
+        show(result.to_json())
+    else:
+        show_sheets(sheets)
 
 
 def end_if_interrupted(interrupted: bool) -> None:
