@@ -1,5 +1,6 @@
 """`edgeseq bench`."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -195,7 +196,7 @@ def bench(
             margin=margin, baseline=baseline, allow_fallback=allow_fallback, settings=settings,
             progress=show,
         )  # fmt: skip
-    sheets = bench_sheets(result, deadline_ms=deadline)
+    sheets = partial(bench_sheets, result, deadline_ms=deadline)
     options.leave(result, sheets, out=out, summary=summary, title="edgeseq bench", as_json=as_json)
     options.end_if_interrupted(result.interrupted)
     result.require_promises(strict=strict)

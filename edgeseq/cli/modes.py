@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -56,7 +57,7 @@ def soak(
             *bundles, settings=settings, variants=variants, sessions=sessions,
             provider=provider or "cpu", progress=_with_time_left(bar),
         )  # fmt: skip
-    sheets = soak_sheets(result)
+    sheets = partial(soak_sheets, result)
     options.leave(
         result, sheets, out=out, summary=summary, title="edgeseq bench --soak", as_json=as_json
     )
@@ -106,7 +107,7 @@ def sweep(
             bundle, variant, provider=provider or "cpu", settings=settings, write=not dry_run,
             progress=show,
         )  # fmt: skip
-    sheets = sweep_sheets(result)
+    sheets = partial(sweep_sheets, result)
     options.leave(
         result, sheets, out=out, summary=summary, title="edgeseq bench --sweep", as_json=as_json
     )

@@ -72,21 +72,25 @@ def summarise(file: Path | None, sheets: Iterable["Sheet"], *, title: str) -> No
 
 def leave(
     result: "StoredResult",
-    sheets: Iterable["Sheet"],
+    sheets: Callable[[], list["Sheet"]],
     *,
     out: Path | None,
     summary: Path | None,
     title: str,
     as_json: bool,
 ) -> None:
-    """Keep a measurement where it was asked for, and print it: as tables, or as JSON."""
+    """Keep a measurement where it was asked for, and print it: as tables, or as JSON.
+
+    Kept first: an hour of measuring must not depend on tables that can be drawn.
+    """
     if out:
         result.save(out)
-    summarise(summary, sheets, title=title)
+    drawn = sheets()
+    summarise(summary, drawn, title=title)
     if as_json:
         show(result.to_json())
     else:
-        show_sheets(sheets)
+        show_sheets(drawn)
 
 
 def end_if_interrupted(interrupted: bool) -> None:
