@@ -13,6 +13,7 @@ from edgeseq.extras import require
 from edgeseq.graph.build import write_contract
 from edgeseq.graph.census import take_census
 from edgeseq.quantize.gru import take_apart
+from edgeseq.quantize.portable import require_portable
 from edgeseq.recipes import Quantization, Recipe
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def quantize_file(source: Path, target: Path, recipe: Recipe, *, producer: str =
         producer: who quantizes; empty: the producer of `source`.
 
     Raises:
-        PromiseError: most weights would still run in fp32; nothing was written.
+        PromiseError: most weights would still run in fp32, or the answer would depend on the CPU,
+            which the recipe promises it does not; nothing was written.
         ModelError: the file cannot be read, quantized or loaded.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
@@ -46,6 +48,7 @@ def quantize_file(source: Path, target: Path, recipe: Recipe, *, producer: str =
     model = _read(source)
     contract = _contract(model, recipe, producer, source)
     quantized = _quantize(model, how, source)
+    require_portable(quantized, recipe, source)
     _clean(quantized, contract, str(model.producer_name), str(model.producer_version))
     data = quantized.SerializeToString()
     with TemporaryDirectory() as scratch:
