@@ -13,7 +13,7 @@ from edgeseq.bundle import Tolerance
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ModelError, PromiseError, UsageError
 from edgeseq.graph.portable import dependences
-from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.file import quantize_file
 from edgeseq.quantize.portable import require_portable
 from edgeseq.recipes import Quantization, Recipe, load_recipe
 from edgeseq.runtime import StreamSession
