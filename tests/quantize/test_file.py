@@ -58,7 +58,8 @@ def test_rotary_table_stays_exact(transformer_bundle, tmp_path):
 
 
 def test_weights_use_seven_bits_so_that_no_cpu_saturates(lstm_bundle, tmp_path):
-    quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", RECIPE)
+    recipe = load_recipe("int8-per-tensor")
+    quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", recipe)
     largest = {
         name: np.abs(onnx.numpy_helper.to_array(item).astype(int)).max()
         for name, item in initializers(tmp_path / "int8.onnx").items()
