@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from edgeseq.errors import UsageError
 from edgeseq.export import build_graph, gru, lstm
-from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 LIMIT = 1e-5
@@ -247,6 +247,18 @@ def test_in_place_is_exact_in_int8(name, streams, recipe, tmp_path):
     assert any("Quantize" in node.op_type for node in graph.graph.node)
     cuts = [1, 1, 5, 1, 13, 2, 30]
     assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), streams, sum(cuts)), cuts)
+
+
+@pytest.mark.parametrize("frames", ["T", 1])
+@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
+def test_in_place_is_exact_in_parts(name, frames, tmp_path):
+    """Where an LSTM or a GRU is taken apart, a dozen nodes read its states, and one writes each."""
+    onnx.save(graph_of(name, frames=frames), tmp_path / "fp32.onnx")
+    quantize_file(tmp_path / "fp32.onnx", tmp_path / "mixed.onnx", load_recipe("mixed"))
+    graph = onnx.load(tmp_path / "mixed.onnx")
+    assert not {"LSTM", "GRU"} & {node.op_type for node in graph.graph.node}
+    cuts = [1] * 40 if frames == 1 else [1, 1, 5, 1, 13, 2, 30]
+    assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), 3, sum(cuts)), cuts)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from edgeseq.bench.latency import HotSettings
 from edgeseq.bundle import Bundle, load_bundle, write_manifest
 from edgeseq.check import check_bundle
 from edgeseq.errors import BundleError, EdgeseqError, PromiseError, UsageError
-from edgeseq.recipes import load_recipe
+from edgeseq.recipes import PRECISIONS, load_recipe
 from edgeseq.runtime import StreamSession
 from edgeseq.tasks import load_task
 from edgeseq.workflows import quantize
@@ -179,8 +179,8 @@ def test_max_drop_of_the_caller_goes_before_the_recipes(lstm, max_drop):
 def test_int8_in_name_only_leaves_the_old_bundle(lstm, tmp_path, monkeypatch):
     text = (Path(__file__).parents[2] / "export/recipes/int8-dynamic.toml").read_text()
     recipe = tmp_path / "heads.toml"
-    text = text.replace('"int8-dynamic"', '"heads"').replace('"LSTM", "MatMul"', '"MatMul"')
-    recipe.write_text(text)
+    text = text.replace('"int8-dynamic"', '"heads"')
+    recipe.write_text(text + '[quantize.nodes]\n"[WR]*" = "fp32"\n')
     before = snapshot(lstm)
     with pytest.raises(PromiseError, match="in name only"):
         quantize_bundle(lstm, recipe, hot=QUICK)
@@ -218,7 +218,7 @@ def test_bundle_without_fp32_cannot_be_quantized(quantized, tmp_path):
 
 
 def test_names_of_twins():
-    for precision in ("int8", "fp16"):
+    for precision in PRECISIONS:
         names = [twin_name(name, precision) for name in ("fp32", "step")]
         assert names == [precision, f"step-{precision}"]
         assert [fp32_name(name) for name in names] == ["fp32", "step"]
@@ -243,6 +243,39 @@ def test_fp16_twins_stand_beside_int8(quantized, tmp_path):
     again = quantize_bundle(bundle.path, hot=QUICK, accuracy=False)
     assert list(again.manifest.variants) == ["fp32", "int8", "fp16"]
     assert again.variant("fp16") == fp16
+
+
+def test_mixed_and_int4_twins_stand_beside_int8(quantized, tmp_path):
+    folder = copy(quantized, tmp_path)
+    for recipe, precision, oldest in (
+        ("mixed", "mixed", "1.22.0"),
+        ("int4-weights", "int4", "1.19.0"),
+    ):
+        bundle = quantize_bundle(folder, recipe, accuracy=False, hot=QUICK)
+        twin = bundle.variant(precision)
+        assert (twin.file, twin.precision) == (f"model.{precision}.onnx", precision)
+        assert twin.bytes == bundle.file(precision).stat().st_size
+        assert twin.census.int8_weights == 1
+        assert twin.census.operators["MatMulNBits"] == 5
+        assert (twin.contract.recipe, twin.contract.min_onnxruntime) == (recipe, oldest)
+        assert twin.tolerance == load_recipe(recipe).tolerance
+        assert twin.parity.noise > quantized.variant("int8").parity.noise
+        assert twin.latency.fp32_median_us == bundle.variant("fp32").latency.median_us
+        assert bundle.manifest.preferred_because.startswith(f"{precision} is ")
+        findings = check_bundle(bundle, [precision]).variants[precision]
+        assert findings[-1].promise == "census"
+        broken = {item.promise for item in findings if item.status == "broken"}
+        assert broken <= {"decisions"}, "a model that learned nothing decides by a hair"
+    assert set(bundle.manifest.variants) == {"fp32", "int8", "mixed", "int4"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "option"),
+    [("int4", " --recipe int4-weights"), ("step-mixed", " --recipe mixed"), ("int8", "")],
+)
+def test_a_missing_twin_says_how_to_make_it(lstm_bundle, variant, option):
+    with pytest.raises(BundleError, match=rf"Make it with: edgeseq quantize BUNDLE{option}$"):
+        lstm_bundle.variant(variant)
 
 
 @pytest.mark.parametrize(("preferred", "recipe"), [("int8", "fp16"), ("fp16", "int8-dynamic")])
