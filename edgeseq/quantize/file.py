@@ -188,12 +188,14 @@ def _properties(model: Any) -> dict[str, str]:  # noqa: ANN401 - ModelProto is u
 
 
 def _require_int8(census: Census, how: Quantization, source: Path) -> None:
-    if census.int8_weights >= how.int8_share:
+    if census.int8_weights >= how.int8_share and not census.in_name_only:
         return
-    nodes = ", ".join(census.float_nodes[:3]) + (" …" if len(census.float_nodes) > 3 else "")
+    found = census.in_name_only or census.reasons
+    reasons = "; ".join(f"{node}: {found[node]}" for node in list(found)[:3])
+    reasons += " …" if len(found) > 3 else ""
     raise PromiseError(
         f"{source.name} would be {how.precision} in name only: {1 - census.int8_weights:.0%} of "
-        f"its weights still run in fp32 in ONNX Runtime {census.onnxruntime} ({nodes}); nothing "
+        f"its weights still run in fp32 in ONNX Runtime {census.onnxruntime} ({reasons}); nothing "
         "was written. The quantizer sees only weights that are initializers of LSTM, GRU or "
         "MatMul: make the graph with edgeseq export, or fold its constants first"
     )

@@ -1,7 +1,7 @@
 """What quantizing costs in accuracy, window by window, early and late in a stream; and in bytes.
 
-    python tests/benchmarks/int8_accuracy.py                        # trains what is missing: hours
-    python tests/benchmarks/int8_accuracy.py --bundles DIR          # DIR/{task}-{family}-{fold}/bundle
+    python tests/benchmarks/int8_accuracy.py                  # trains what is missing: an hour
+    python tests/benchmarks/int8_accuracy.py --bundles DIR    # DIR/{task}-{family}-{fold}/bundle
     python tests/benchmarks/int8_accuracy.py --recipe int8-per-tensor int8-dynamic --seeds 0 1
 
 Every subject of `har` is a test person of one fold; `glucose` has one fold. The twin of the graph
