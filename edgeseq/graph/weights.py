@@ -91,6 +91,14 @@ def all_nodes(graph: "GraphProto") -> "Iterator[NodeProto]":
             yield from all_nodes(inner)
 
 
+def all_graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
+    """Yield `graph` and the graphs in its nodes."""
+    yield graph
+    for node in graph.node:
+        for inner in subgraphs(node):
+            yield from all_graphs(inner)
+
+
 def subgraphs(node: "NodeProto") -> "Iterator[GraphProto]":
     """Yield the graphs in a node's attributes: the branches of If, the body of Loop and Scan."""
     for attribute in node.attribute:

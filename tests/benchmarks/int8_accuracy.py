@@ -167,20 +167,19 @@ def stepped(bundle: Bundle) -> str:
 
 def measured(model: Model, bundle: Bundle, recipe: str, kept: Path) -> tuple[Ages, Ages]:
     """Return the losses of fp32 and its twin at every age, kept from an earlier run or new."""
-    variant = bundle.variant(stepped(bundle))
-    path = kept / f"{model.name}-{recipe}-{variant.sha256[:12]}.npz"
-    if not path.exists():
-        print(f"judging {model.name}, {recipe}", flush=True)
-        task = load_task(model.task)
-        with tempfile.TemporaryDirectory() as folder:
-            fp32 = bundle.file(stepped(bundle))
-            twin = Path(folder, "twin.onnx")
-            quantize_file(fp32, twin, load_recipe(recipe))
+    fp32, variant = bundle.file(stepped(bundle)), bundle.variant(stepped(bundle))
+    with tempfile.TemporaryDirectory() as folder:
+        twin = Path(folder, "twin.onnx")
+        quantize_file(fp32, twin, load_recipe(recipe))
+        path = kept / f"{model.name}-{recipe}-{variant.sha256[:8]}-{files.sha256(twin)[:8]}.npz"
+        if not path.exists():
+            print(f"judging {model.name}, {recipe}", flush=True)
+            task = load_task(model.task)
             sides = [
                 by_age(StreamModel.load(file, settings=variant.session), task, model.fold)
                 for file in (fp32, twin)
             ]
-        save(path, sides)
+            save(path, sides)
     return restored(path)
 
 
