@@ -38,7 +38,7 @@ INTEGER = {
     "QLinearConv": (3,),
     "QLinearMatMul": (0, 3),
 }
-_INTEGER_ACCURACY = 4
+INTEGER_ACCURACY = 4
 """The `accuracy_level` at which `MatMulNBits` multiplies integers; below it unpacks to floats."""
 
 
@@ -116,7 +116,7 @@ def is_integer(node: "NodeProto") -> bool:
     """Say whether a node multiplies integers."""
     if node.op_type == "MatMulNBits":
         return any(
-            item.name == "accuracy_level" and item.i == _INTEGER_ACCURACY for item in node.attribute
+            item.name == "accuracy_level" and item.i == INTEGER_ACCURACY for item in node.attribute
         )
     return node.op_type in INTEGER
 
