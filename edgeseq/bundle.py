@@ -67,6 +67,46 @@ class Accuracy:
     """Windows or frames that were scored."""
 
 
+FEWEST_CLUSTERS = 8
+"""Subjects or recordings below which no interval is trusted to decide."""
+
+PairedVerdict = Literal["within", "beyond", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What a variant loses against fp32 on the same windows, with the drop's 95 % interval."""
+
+    drop: float
+    """Points of a percentage, or per cent of fp32's error; negative: the variant is better."""
+    low: float
+    """Lower end."""
+    high: float
+    """Upper end."""
+    unit: str
+    """Of the three: `points`, `% of fp32's`."""
+    clusters: int
+    """Independent groups that the bootstrap draws from."""
+    by: str
+    """What a group is: `subjects`, `recordings`, `stretches` of recordings."""
+    count: int
+    """Windows or frames that both were scored on."""
+
+    def verdict(self, limit: float) -> PairedVerdict:
+        """Say whether the drop is at most `limit`; neither, where the interval holds both."""
+        if self.clusters < FEWEST_CLUSTERS:
+            return "inconclusive"
+        if self.high <= limit:
+            return "within"
+        return "beyond" if self.low > limit else "inconclusive"
+
+
+FOLDED = "its weights are stored as integers, but unpacked to floats when the file is loaded"
+UNFUSED = "its weights are stored as integers, but DequantizeLinear feeds a float product"
+IN_NAME_ONLY = (FOLDED, UNFUSED)
+"""Reasons in a census that break what the file's name says."""
+
+
 @dataclass(frozen=True)
 class Census:
     """What runs in integers in ONNX Runtime's optimised graph."""
@@ -79,6 +119,17 @@ class Census:
     """Nodes that multiply by weights in fp32."""
     onnxruntime: str = ""
     """Release whose optimised graph was counted."""
+    int8_macs: float | None = None
+    """Share of the multiply-accumulates that integer operators do, 0 to 1; none: not known."""
+    macs: int | None = None
+    """Multiply-accumulates of one frame, those of attention with a full ring; none: not known."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why each of the `float_nodes`, and of those that multiply two activations, is in floats."""
+
+    @property
+    def in_name_only(self) -> dict[str, str]:
+        """The nodes whose weights are integers in the file, yet are multiplied as floats."""
+        return {node: reason for node, reason in self.reasons.items() if reason in IN_NAME_ONLY}
 
 
 @dataclass(frozen=True)
@@ -137,6 +188,8 @@ class Variant:
     """What the gate measured."""
     accuracy: Accuracy | None = None
     """Its score on the task, where the data could be had."""
+    paired: Paired | None = None
+    """What it loses against the fp32 variant that it comes from; quantized variants only."""
     census: Census | None = None
     """What of it runs in integers; not of fp32 and fp16 variants."""
     calibration: Calibrated | None = None

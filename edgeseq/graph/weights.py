@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 # Inputs that may hold weights, by operator. Biases, scales and lookup tables multiply nothing.
-_FLOAT = {
+FLOAT = {
     "Attention": (1,),  # com.microsoft: the joint projection; in ONNX's own, 1 is an activation
     "Conv": (1,),
     "ConvTranspose": (1,),
@@ -27,7 +27,7 @@ _FLOAT = {
     "NhwcFusedConv": (1,),
     "RNN": (1, 2),
 }
-_INT8 = {
+INTEGER = {
     "ConvInteger": (1,),
     "DynamicQuantizeLSTM": (1, 2),
     "DynamicQuantizeMatMul": (1,),
@@ -49,6 +49,10 @@ class Constant:
     elements: int
     bits: int
     """Bits an element is stored in."""
+    source: str
+    """The tensor of the file that most of it comes from."""
+    made_by: str = ""
+    """Operator that makes it of others when the file is loaded; empty for a tensor of the file."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class WeightUse:
     """Of these, how many the file holds in 8 bits or fewer."""
     int8: bool
     """Whether it multiplies integers."""
+    values: tuple[str, ...]
+    """Its inputs that are weights."""
+    sources: tuple[str, ...]
+    """Tensors of the file that these come from."""
 
 
 def weight_uses(model: "ModelProto") -> tuple[WeightUse, ...]:
@@ -83,12 +91,42 @@ def all_nodes(graph: "GraphProto") -> "Iterator[NodeProto]":
             yield from all_nodes(inner)
 
 
+def all_graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
+    """Yield `graph` and the graphs in its nodes."""
+    yield graph
+    for node in graph.node:
+        for inner in subgraphs(node):
+            yield from all_graphs(inner)
+
+
 def subgraphs(node: "NodeProto") -> "Iterator[GraphProto]":
     """Yield the graphs in a node's attributes: the branches of If, the body of Loop and Scan."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
+
+
+def name_of(node: "NodeProto") -> str:
+    """Return the name of a node, or of its first output where it has none."""
+    return str(node.name or node.output[0])
+
+
+def is_integer(node: "NodeProto") -> bool:
+    """Say whether a node multiplies integers."""
+    if node.op_type == "MatMulNBits":
+        return any(
+            item.name == "accuracy_level" and item.i == INTEGER_ACCURACY for item in node.attribute
+        )
+    return node.op_type in INTEGER
+
+
+def constants_of(model: "ModelProto") -> dict[str, Constant]:
+    """Return every value that does not depend on inputs, subgraphs included, by name."""
+    found: dict[str, Constant] = {}
+    for _ in _uses(model.graph, {}, _sizes(model), found):
+        pass
+    return found
 
 
 def bits(dtype: int) -> int:
@@ -105,9 +143,13 @@ def bits(dtype: int) -> int:
 
 
 def _uses(
-    graph: "GraphProto", outer: Mapping[str, Constant], sizes: Mapping[str, int]
+    graph: "GraphProto",
+    outer: Mapping[str, Constant],
+    sizes: Mapping[str, int],
+    found: dict[str, Constant] | None = None,
 ) -> Iterator[WeightUse]:
-    constants = {**outer, **{item.name: _stored(item) for item in graph.initializer}}
+    """Yield the uses in `graph`; `found` gains its constants."""
+    constants = {**outer, **{item.name: _stored(item, item.name) for item in graph.initializer}}
     for node in graph.node:
         derived = _derived(node, constants, sizes)
         if derived is not None:  # ONNX Runtime computes it when it loads the file
@@ -117,25 +159,28 @@ def _uses(
         if use is not None:
             yield use
         for inner in subgraphs(node):
-            yield from _uses(inner, constants, sizes)
+            yield from _uses(inner, constants, sizes, found)
+    if found is not None:
+        found |= constants
 
 
 def _use(node: "NodeProto", constants: Mapping[str, Constant]) -> WeightUse | None:
-    name = node.name or node.output[0]
+    name, integer = name_of(node), is_integer(node)
     if node.op_type == "MatMulNBits":
         attributes = {item.name: item.i for item in node.attribute}
         elements = attributes["K"] * attributes["N"]
-        integer = attributes.get("accuracy_level") == INTEGER_ACCURACY
-        return WeightUse(name, node.op_type, elements, elements, integer)
-    integer = node.op_type in _INT8
-    places = _INT8.get(node.op_type) or _FLOAT.get(node.op_type, ())
+        packed = (node.input[1],)
+        return WeightUse(name, node.op_type, elements, elements, integer, packed, packed)
+    places = INTEGER.get(node.op_type) or FLOAT.get(node.op_type, ())
     inputs = [node.input[place] for place in places if place < len(node.input)]
-    weights = [constants[item] for item in inputs if item in constants]
-    if not weights:
+    values = tuple(item for item in inputs if item in constants)
+    if not values:
         return None
+    weights = [constants[item] for item in values]
     stored = sum(weight.elements for weight in weights if weight.bits <= 8)
     elements = sum(weight.elements for weight in weights)
-    return WeightUse(name, node.op_type, elements, stored, integer)
+    sources = tuple(weight.source for weight in weights)
+    return WeightUse(name, node.op_type, elements, stored, integer, values, sources)
 
 
 def _derived(
@@ -144,16 +189,18 @@ def _derived(
     """Return what a node makes of constants alone, stored as its largest input is; else none."""
     if node.op_type == "Constant":
         tensors = [item.t for item in node.attribute if item.HasField("t")]
-        return _stored(tensors[0]) if tensors else Constant(1, 32)
+        name = node.output[0]
+        return _stored(tensors[0], name) if tensors else Constant(1, 32, name)
     inputs = [item for item in node.input if item]
     if not inputs or any(subgraphs(node)) or any(item not in constants for item in inputs):
         return None
     largest = max((constants[item] for item in inputs), key=lambda constant: constant.elements)
-    return Constant(sizes.get(node.output[0], largest.elements), largest.bits)
+    elements = sizes.get(node.output[0], largest.elements)
+    return Constant(elements, largest.bits, largest.source, node.op_type)
 
 
-def _stored(tensor: "TensorProto") -> Constant:
-    return Constant(math.prod(tensor.dims), bits(tensor.data_type))
+def _stored(tensor: "TensorProto", name: str) -> Constant:
+    return Constant(math.prod(tensor.dims), bits(tensor.data_type), name)
 
 
 def _sizes(model: "ModelProto") -> dict[str, int]:
