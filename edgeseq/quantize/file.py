@@ -68,8 +68,8 @@ def quantize_file(
     model = read(source)
     contract = _contract(model, recipe, producer, source)
     quantized = quantize_model(model, how, str(source), streams=streams)
-    require_portable(quantized, recipe, source)
     contract = contract and _with_oldest(contract, quantized)
+    require_portable(quantized, recipe, source)
     _clean(quantized, contract, str(model.producer_name), str(model.producer_version))
     data = quantized.SerializeToString()
     with TemporaryDirectory() as scratch:
