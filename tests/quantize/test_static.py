@@ -246,7 +246,9 @@ def test_weights_of_other_schemes_are_left_to_them(tmp_path):
 
 
 def test_without_recordings_or_from_outside_a_loop_nothing_is_calibrated(tmp_path):
-    with pytest.raises(UsageError, match="static needs recordings to calibrate on"):
+    with pytest.raises(
+        UsageError, match=r"scheme static \(W0, R0, W1\) needs recordings to calibrate on"
+    ):
         quantize_model(graph_of("lstm"), STATIC)
     streams = list(frames_of(model_of("gru"), 2, 30))
     with pytest.raises(PromiseError, match=r"weights R0, R1 multiply lies inside a loop"):
