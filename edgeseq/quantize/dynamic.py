@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseq.errors import ModelError
 from edgeseq.extras import require
 from edgeseq.graph.weights import all_nodes
+from edgeseq.quantize.fit import refit
 from edgeseq.quantize.products import weights_of
 from edgeseq.recipes import Quantization
 
@@ -31,9 +32,9 @@ def quantize_dynamic(
     """
     onnx, tool = require("onnx"), require("onnxruntime.quantization")
     nodes = [
-        f"{node.name}_MatMul" if node.op_type == "Gemm" else node.name  # as the tool calls it
+        node.name
         for node in all_nodes(model.graph)
-        if node.op_type != "GRU" and not set(weights_of(node)).isdisjoint(wanted)
+        if node.op_type in ("LSTM", "MatMul") and not set(weights_of(node)).isdisjoint(wanted)
     ]
     if not nodes:  # the tool would take all of them
         return model
@@ -46,7 +47,7 @@ def quantize_dynamic(
                 op_types_to_quantize=["LSTM", "MatMul"],
                 nodes_to_quantize=nodes,
                 per_channel=how.per_channel,
-                reduce_range=how.reduce_range,
+                reduce_range=how.reduce_range and not how.fit_pairs,
                 weight_type={"s8": tool.QuantType.QInt8, "u8": tool.QuantType.QUInt8}[how.weights],
                 extra_options={"EnableSubgraph": True},  # the body of a Scan
             )
@@ -56,6 +57,8 @@ def quantize_dynamic(
                 f"ONNX Runtime's quantizer failed on {where}: "
                 f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             ) from None
+    if how.fit_pairs:
+        refit(quantized, model, wanted)
     return quantized
 
 
