@@ -161,7 +161,8 @@ def _drop(found: dict) -> str:
     word = "" if found["verdict"] == "within" else f", {found['verdict']}"
     if needed := found["clusters needed"]:
         word += f": about {needed} {found['by']} would tell"
-    return f"{found['drop']:.2f}{unit} ({found['low']:.2f} to {found['high']:.2f}){word}"
+    drop, low, high = (f"{round(found[name], 2) + 0:.2f}" for name in ("drop", "low", "high"))
+    return f"{drop}{unit} ({low} to {high}){word}"
 
 
 def _limits(table: dict) -> str:
