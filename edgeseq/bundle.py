@@ -67,6 +67,40 @@ class Accuracy:
     """Windows or frames that were scored."""
 
 
+FEWEST_CLUSTERS = 8
+"""Subjects or recordings below which no interval is trusted to decide."""
+
+PairedVerdict = Literal["within", "beyond", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What a variant loses against fp32 on the same windows, with the drop's 95 % interval."""
+
+    drop: float
+    """Points of a percentage, or per cent of fp32's error; negative: the variant is better."""
+    low: float
+    """Lower end."""
+    high: float
+    """Upper end."""
+    unit: str
+    """Of the three: `points`, `% of fp32's`."""
+    clusters: int
+    """Independent groups that the bootstrap draws from."""
+    by: str
+    """What a group is: `subjects`, `recordings`, `stretches` of recordings."""
+    count: int
+    """Windows or frames that both were scored on."""
+
+    def verdict(self, limit: float) -> PairedVerdict:
+        """Say whether the drop is at most `limit`; neither, where the interval holds both."""
+        if self.clusters < FEWEST_CLUSTERS:
+            return "inconclusive"
+        if self.high <= limit:
+            return "within"
+        return "beyond" if self.low > limit else "inconclusive"
+
+
 @dataclass(frozen=True)
 class Census:
     """What runs in integers in ONNX Runtime's optimised graph."""
@@ -121,6 +155,8 @@ class Variant:
     """What the gate measured."""
     accuracy: Accuracy | None = None
     """Its score on the task, where the data could be had."""
+    paired: Paired | None = None
+    """What it loses against the fp32 variant that it comes from; quantized variants only."""
     census: Census | None = None
     """What of it runs in integers; not of fp32 and fp16 variants."""
     latency: Latency | None = None

@@ -36,13 +36,14 @@ def prefer(
     Args:
         fp32: name and measurements of the variant that was quantized.
         int8: name and measurements of the result.
-        max_drop: largest loss of the task's metric, as `drop` counts it.
+        max_drop: largest loss of the task's metric, as `drop` counts it; all of the paired drop's
+            interval has to lie within.
         no_accuracy: why there is no accuracy, if there is none; then int8 is not preferred.
     """
     findings = [
         _size(fp32[1], int8[1]),
         _speed(int8[1]),
-        _accuracy(fp32[1].accuracy, int8[1].accuracy, max_drop, no_accuracy),
+        _accuracy(fp32[1], int8[1], max_drop, no_accuracy),
         *_tolerance(int8[1]),
     ]
     against = [finding.text for finding in findings if not finding.holds]
@@ -86,13 +87,26 @@ def _speed(int8: Variant) -> _Finding:
     return _Finding(faster, f"{word} ({text})")
 
 
-def _accuracy(
-    fp32: Accuracy | None, int8: Accuracy | None, max_drop: float, missing: str
-) -> _Finding:
-    if fp32 is None or int8 is None:
+def _accuracy(fp32: Variant, int8: Variant, max_drop: float, missing: str) -> _Finding:
+    """Judge the drop by its interval, which has to end within `max_drop`.
+
+    What the data cannot decide is not counted as kept, however small the drop seems to be.
+    """
+    if fp32.accuracy is None or int8.accuracy is None:
         return _Finding(False, f"of unknown accuracy ({missing})")
-    kept = drop(fp32, int8) <= max_drop
-    text = f"{int8.metric} {int8.value:.4g} against {fp32.value:.4g}, max drop {max_drop:g}"
+    paired, limit = int8.paired, f"max {max_drop:g}"
+    if paired is None:
+        lost = drop(fp32.accuracy, int8.accuracy)
+        text = f"drop {lost:.2g}, {limit}; too few recordings for an interval"
+        return _Finding(False, f"of uncertain accuracy ({text})")
+    text = (
+        f"drop {paired.drop:.2f} {paired.unit}, 95 % {paired.low:.2f} to {paired.high:.2f} over "
+        f"{paired.clusters} {paired.by}, {limit}"
+    )
+    verdict = paired.verdict(max_drop)
+    if verdict == "inconclusive":
+        return _Finding(False, f"of uncertain accuracy ({text}: inconclusive)")
+    kept = verdict == "within"
     return _Finding(kept, f"{'as accurate' if kept else 'less accurate'} ({text})")
 
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from edgeseq.bench.machine import Machine
-from edgeseq.bundle import Accuracy, Bundle, Variant
+from edgeseq.bundle import Accuracy, Bundle, Paired, Variant
 from edgeseq.devices import DeviceProfile
 from edgeseq.report.demo import REPORT, DemoResult
 from edgeseq.report.html.look import family_name, looks
@@ -89,13 +89,13 @@ def bundle_table(bundle: Bundle) -> RenderableType:
         for name, variant in manifest.variants.items()
     ]
     rows += [
-        (name, "", "", f"{accuracy.value:.2f}", "", "", "", "")
+        (name, "", "", f"{accuracy.value:.2f}", "", "", "", "", "")
         for name, accuracy in manifest.origin.baselines.items()
     ]
     metric = next((v.accuracy.metric for v in manifest.variants.values() if v.accuracy), "accuracy")
     columns = (
-        "variant", "KiB>", "int8 weights>", f"{metric}>", "error / RMS>", "decisions changed>",
-        "step us (fp32)>", "needs ONNX Runtime>",
+        "variant", "KiB>", "int8 weights>", f"{metric}>", "drop (95 %)>", "error / RMS>",
+        "decisions changed>", "step us (fp32)>", "needs ONNX Runtime>",
     )  # fmt: skip
     origin = manifest.origin
     facts = (
@@ -113,11 +113,20 @@ def _variant_row(name: str, variant: Variant, *, preferred: bool) -> tuple[str, 
         f"{variant.bytes / 1024:.0f}",
         f"{census.int8_weights:.1%}" if census else "",
         f"{variant.accuracy.value:.2f}" if variant.accuracy else NOT_MEASURED,
+        _drop(variant.paired),
         f"{parity.relative_error:.1e}" if parity else NOT_MEASURED,
         f"{parity.changed_decisions:.2%} of {parity.steps:,}" if parity else NOT_MEASURED,
         f"{latency.median_us:.1f} ({latency.fp32_median_us:.1f})" if latency else "",
         f">= {variant.contract.min_onnxruntime}",
     )
+
+
+def _drop(paired: Paired | None) -> str:
+    """Return what is lost against fp32: points, or per cent of its error."""
+    if paired is None:
+        return ""
+    unit = " %" if paired.unit.startswith("%") else ""
+    return f"{paired.drop:.2f}{unit} ({paired.low:.2f} to {paired.high:.2f})"
 
 
 def demo_rows(result: DemoResult) -> tuple[list[str], list[list[str]]]:

@@ -58,6 +58,32 @@ class Score:
     """Rows: truth, columns: decision; classification only."""
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What a predictor loses on each window that is scored: what its score is the mean of."""
+
+    metric: str
+    """As in `Score`."""
+    higher_is_better: bool
+    """Then a loss is what is missing to 100."""
+    total: NDArray[np.float64]
+    """`(N,)` sum over the window: 100 for a wrong decision, or absolute errors."""
+    count: NDArray[np.int64]
+    """`(N,)` decisions or frames that were scored."""
+    subject: NDArray[np.str_]
+    """`(N,)` who was recorded."""
+    recording: NDArray[np.int64]
+    """`(N,)` which recording, in the order in which they were given."""
+    start: NDArray[np.int64]
+    """`(N,)` the window's first frame in it."""
+
+    @property
+    def value(self) -> float:
+        """The score."""
+        loss = float(self.total.sum() / self.count.sum())
+        return 100 - loss if self.higher_is_better else loss
+
+
 class Task(Protocol):
     """What train, quantize, check and the report need to know of a task."""
 
@@ -101,6 +127,11 @@ class Task(Protocol):
 
     def score(self, predict: Predict, recordings: Sequence[Recording]) -> Score:
         """Judge `predict` on `recordings`."""
+
+    def losses(
+        self, predict: Predict, recordings: Sequence[Recording], first: int | None = None
+    ) -> Losses:
+        """Return what the score is the mean of; `first`: only that many frames of each window."""
 
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Per-frame decisions of outputs `(..., C)`: class numbers, or the values themselves."""

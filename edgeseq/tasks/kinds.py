@@ -9,8 +9,15 @@ from numpy.typing import NDArray
 
 from edgeseq.contract import Frame, Output
 from edgeseq.tasks import baselines
-from edgeseq.tasks.base import Array, Predict, Recording, Score, Split
-from edgeseq.tasks.scoring import Windows, classification_score, cut_windows, value_score
+from edgeseq.tasks.base import Array, Losses, Predict, Recording, Score, Split
+from edgeseq.tasks.scoring import (
+    Windows,
+    classification_losses,
+    classification_score,
+    cut_windows,
+    value_losses,
+    value_score,
+)
 from edgeseq.tasks.splits import Divide, check_fold
 
 Vary = Callable[[Array, np.random.Generator], Array]
@@ -57,6 +64,13 @@ class Classification(_Declared):
         windows = cut_windows(recordings, self.window)
         return classification_score(predict, windows, len(self.output.labels))
 
+    def losses(
+        self, predict: Predict, recordings: Sequence[Recording], first: int | None = None
+    ) -> Losses:
+        """Return which windows are wrong; `first`: decided after that many of their frames."""
+        windows = cut_windows(recordings, self.window)
+        return classification_losses(predict, windows, len(self.output.labels), first)
+
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the class number of each frame."""
         classes: NDArray[Any] = outputs.argmax(axis=-1)
@@ -97,6 +111,13 @@ class Forecast(_Declared):
         """Return the mean absolute error over all frames with a known target."""
         windows = self._stretches(recordings)
         return value_score(predict, windows, self.warmup, self.output.units)
+
+    def losses(
+        self, predict: Predict, recordings: Sequence[Recording], first: int | None = None
+    ) -> Losses:
+        """Return errors; `first`: of that many frames after the warm-up of each stretch."""
+        windows = self._stretches(recordings)
+        return value_losses(predict, windows, self.warmup, self.output.units, first)
 
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the values."""

@@ -1,17 +1,20 @@
 """Judging a predictor: the same windows, cut in the same way, for networks and baselines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq.errors import DataError
-from edgeseq.tasks.base import UNKNOWN, Array, Predict, Recording, Score
+from edgeseq.tasks.base import UNKNOWN, Array, Losses, Predict, Recording, Score
 
 BATCH = 512
 """Windows in one call of a predictor."""
+
+
+WINDOW_ACCURACY = "window accuracy %"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class Windows:
     """`(N, L)` classes or `(N, L, K)` values; unknown where a frame is not scored."""
     subject: NDArray[np.str_]
     """`(N,)`"""
+    recording: NDArray[np.int64]
+    """`(N,)` which of the recordings, in the order in which they were given."""
+    start: NDArray[np.int64]
+    """`(N,)` the recording's frame that comes first."""
 
 
 def cut_windows(
@@ -35,8 +42,8 @@ def cut_windows(
     and an unknown target.
     """
     pieces = [
-        (recording, start)
-        for recording in recordings
+        (number, start)
+        for number, recording in enumerate(recordings)
         for start in _starts(len(recording.frames), length, length - overlap, ragged)
     ]
     if not pieces:
@@ -45,9 +52,11 @@ def cut_windows(
             "shorter window"
         )
     return Windows(
-        frames=np.stack([_frames(item, start, length) for item, start in pieces]),
-        target=np.stack([_target(item, start, length) for item, start in pieces]),
-        subject=np.array([item.subject for item, _ in pieces]),
+        frames=np.stack([_frames(recordings[item], start, length) for item, start in pieces]),
+        target=np.stack([_target(recordings[item], start, length) for item, start in pieces]),
+        subject=np.array([recordings[item].subject for item, _ in pieces]),
+        recording=np.array([item for item, _ in pieces]),
+        start=np.array([start for _, start in pieces]),
     )
 
 
@@ -81,40 +90,88 @@ def window_classes(target: NDArray[Any], classes: int) -> NDArray[np.int64]:
 
 def classification_score(predict: Predict, windows: Windows, classes: int) -> Score:
     """Window accuracy: the decision is the argmax of the mean of the window's outputs."""
+    windows = known_windows(windows, classes)
     truth = window_classes(windows.target, classes)
-    known = truth != UNKNOWN
-    if not known.any():
-        raise DataError("no window has a known class; use recordings that have labels")
-    decision = run(predict, windows.frames).mean(axis=1).argmax(axis=-1)[known]
-    truth, subject = truth[known], windows.subject[known]
+    decision = _decisions(run(predict, windows.frames))
     right = 100.0 * (decision == truth)
     return Score(
-        metric="window accuracy %",
+        metric=WINDOW_ACCURACY,
         value=float(right.mean()),
         higher_is_better=True,
         count=len(truth),
-        per_subject=per_subject(right, subject),
+        per_subject=per_subject(right, windows.subject),
         confusion=confusion(truth, decision, classes),
     )
 
 
+def classification_losses(
+    predict: Predict, windows: Windows, classes: int, first: int | None = None
+) -> Losses:
+    """Return where decisions are wrong; `first`: as after that many frames of each window."""
+    windows = known_windows(windows, classes)
+    outputs = run(predict, windows.frames)[:, :first]
+    wrong = _decisions(outputs) != window_classes(windows.target, classes)
+    return _losses(windows, 100.0 * wrong, np.ones(len(wrong)), WINDOW_ACCURACY, higher=True)
+
+
+def known_windows(windows: Windows, classes: int) -> Windows:
+    """Return the windows whose class is known; `DataError` where none is."""
+    known = window_classes(windows.target, classes) != UNKNOWN
+    if not known.any():
+        raise DataError("no window has a known class; use recordings that have labels")
+    return Windows(**{field.name: getattr(windows, field.name)[known] for field in fields(windows)})
+
+
+def _decisions(outputs: Array) -> NDArray[np.int64]:
+    decisions: NDArray[np.int64] = outputs.mean(axis=1).argmax(axis=-1)
+    return decisions
+
+
 def value_score(predict: Predict, windows: Windows, warmup: int, units: str) -> Score:
     """Mean absolute error over frames with a known target, `warmup` frames or more after reset."""
-    error = np.abs(run(predict, windows.frames) - windows.target)[:, warmup:]  # (N, L, K)
-    known = ~np.isnan(error)
-    if not known.any():
-        raise DataError(
-            f"no frame with a known target lies more than {warmup} frames after a start; "
-            "use longer recordings"
-        )
+    error, known = _errors(predict, windows, warmup)
     subject = np.broadcast_to(windows.subject[:, None, None], error.shape)[known]
     return Score(
-        metric=f"MAE {units}".rstrip(),
+        metric=_mae(units),
         value=float(error[known].mean(dtype=np.float64)),
         higher_is_better=False,
         count=int(known.sum()),
         per_subject=per_subject(error[known], subject),
     )
+
+
+def value_losses(
+    predict: Predict, windows: Windows, warmup: int, units: str, first: int | None = None
+) -> Losses:
+    """Return absolute errors; `first`: of that many frames after the warm-up of each window."""
+    error, known = (part[:, :first] for part in _errors(predict, windows, warmup))
+    total = np.where(known, error, 0).sum(axis=(1, 2), dtype=np.float64)
+    return _losses(windows, total, known.sum(axis=(1, 2)), _mae(units), higher=False)
+
+
+def _errors(
+    predict: Predict, windows: Windows, warmup: int
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Return absolute errors `(N, L - warmup, K)`, and which of them are known."""
+    error = np.abs(run(predict, windows.frames) - windows.target)[:, warmup:]
+    known = ~np.isnan(windows.target)[:, warmup:]
+    if not known.any():
+        raise DataError(
+            f"no frame with a known target lies more than {warmup} frames after a start; "
+            "use longer recordings"
+        )
+    return error, known
+
+
+def _mae(units: str) -> str:
+    return f"MAE {units}".rstrip()
+
+
+def _losses(
+    windows: Windows, total: NDArray[Any], count: NDArray[Any], metric: str, *, higher: bool
+) -> Losses:
+    origin = windows.subject, windows.recording, windows.start
+    return Losses(metric, higher, total, count.astype(np.int64), *origin)
 
 
 def per_subject(values: NDArray[Any], subject: NDArray[np.str_]) -> dict[str, float]:

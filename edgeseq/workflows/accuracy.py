@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 
+import numpy as np
+
 from edgeseq.bundle import Accuracy
 from edgeseq.contract import Contract
 from edgeseq.runtime import StreamModel, predict
 from edgeseq.tasks import load_task
-from edgeseq.tasks.base import Recording, Score, Task
+from edgeseq.tasks.base import Losses, Recording, Score, Task
 
 
 def scorable(contract: Contract, task: Task) -> bool:
@@ -23,13 +25,13 @@ def judge(model: StreamModel, task: Task, recordings: Sequence[Recording]) -> Sc
     return task.score(partial(predict, model), recordings)
 
 
-def as_accuracy(score: Score) -> Accuracy:
+def as_accuracy(score: Score | Losses) -> Accuracy:
     """Return what a manifest records of a score."""
     return Accuracy(
         metric=score.metric,
         value=round(score.value, 4),
         higher_is_better=score.higher_is_better,
-        count=score.count,
+        count=int(np.sum(score.count)),
     )
 
 

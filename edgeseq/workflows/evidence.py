@@ -5,17 +5,27 @@ from functools import partial
 
 import numpy as np
 
-from edgeseq.bundle import Accuracy, Bundle, Parity
+from edgeseq.bundle import Accuracy, Bundle, Paired, Parity
 from edgeseq.check.parity import compare, decision_rule
+from edgeseq.claims.paired import compare as compare_losses
 from edgeseq.contract import Contract
 from edgeseq.errors import ConfigError, DataError, UsageError
 from edgeseq.runtime import StreamModel, StreamSession, predict
 from edgeseq.tasks import load_task, restored_name
-from edgeseq.tasks.base import Array, Recording, Task, stream
+from edgeseq.tasks.base import Array, Losses, Predict, Recording, Task, stream
 from edgeseq.workflows.accuracy import as_accuracy, scorable
 
 SEQUENCE_FRAMES = 100
 """Frames of one sequence, where a graph has no state and takes any number."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a task's metric; none where there is no task that it can be judged on."""
+
+    fp32: Accuracy | None
+    twin: Accuracy | None
+    paired: Paired | None
 
 
 @dataclass(frozen=True)
@@ -29,11 +39,20 @@ class Evidence:
     missing: str = ""
     """Why there is no task."""
 
-    def accuracy(self, model: StreamModel) -> Accuracy | None:
-        """Score `model` on the test recordings, fed as an app feeds it; none where it cannot be."""
+    def losses(self, model: StreamModel) -> Losses | None:
+        """Judge `model` on the test recordings, fed as an app feeds it; none where it cannot be."""
         if self.task is None or not scorable(model.contract, self.task):
             return None
-        return as_accuracy(self.task.score(partial(frame_by_frame, model), self.test))
+        return self.task.losses(partial(frame_by_frame, model), self.test)
+
+    def judge(self, fp32: StreamModel, twin: StreamModel) -> Judgement:
+        """Score both on the test recordings, and what the twin loses window by window."""
+        before, after = self.losses(fp32), self.losses(twin)
+        return Judgement(
+            fp32=as_accuracy(before) if before else None,
+            twin=as_accuracy(after) if after else None,
+            paired=compare_losses(before, after) if before and after else None,
+        )
 
     def parity(self, reference: StreamModel, model: StreamModel) -> Parity:
         """Compare what `model` says of the stream with what `reference` says of it."""
@@ -110,3 +129,20 @@ def frame_by_frame(model: StreamModel, frames: Array) -> Array:
             for index, frame in enumerate(stream_frames):
                 stream_outputs[index] = session.step(frame)
     return outputs
+
+
+def never_reset(model: StreamModel, before: Array) -> Predict:
+    """Return a predictor that plays all it is given as one stream, after `before` `(T, F)`.
+
+    It shows what a window is worth to an app that has run for long: the state is as old as the
+    stream, and remembers whatever came before.
+    """
+    session = StreamSession(model)
+    for frame in before:
+        session.step(frame)
+
+    def predict(frames: Array) -> Array:
+        steps = [session.step(frame) for frame in frames.reshape(-1, frames.shape[-1])]
+        return np.stack(steps).reshape(*frames.shape[:2], -1)
+
+    return predict

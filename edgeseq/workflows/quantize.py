@@ -117,12 +117,14 @@ def _quantized(
         models[name] = StreamModel.load(bundle.file(name), settings=fp32.session)
         models[twin] = StreamModel.load(file, settings=fp32.session)
         say(f"{twin}: {len(evidence.frames):,} frames against {name}, accuracy of both")
-        variants[name] = replace(fp32, accuracy=evidence.accuracy(models[name]) or fp32.accuracy)
+        judged = evidence.judge(models[name], models[twin])
+        variants[name] = replace(fp32, accuracy=judged.fp32 or fp32.accuracy)
         variants[twin] = replace(
             made,
             contract=models[twin].contract,
             parity=evidence.parity(models[name], models[twin]),
-            accuracy=evidence.accuracy(models[twin]),
+            accuracy=judged.twin,
+            paired=judged.paired,
         )
     return variants, models
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgeseq.bundle import Accuracy, Latency, Parity, Tolerance, Variant
+from edgeseq.bundle import Accuracy, Latency, Paired, Parity, Tolerance, Variant
 from edgeseq.contract import Contract, Frame, Output
 from edgeseq.quantize.prefer import drop, prefer
 
@@ -23,6 +23,10 @@ def accuracy(value, metric="window accuracy %", *, higher=True):
     return Accuracy(metric, value, higher, 100)
 
 
+def paired(drop, low, high, clusters=28):
+    return Paired(drop, low, high, "points", clusters, "recordings", 500)
+
+
 def variant(size, value, micros, *, changed=0.0, error=0.01, fp32_micros=20.0):
     return Variant(
         file="m.onnx",
@@ -36,6 +40,7 @@ def variant(size, value, micros, *, changed=0.0, error=0.01, fp32_micros=20.0):
         parity=Parity(1000, error, 5, 40.0, changed),
         accuracy=accuracy(value),
         latency=Latency(micros, fp32_micros, "a machine", "1.32"),
+        paired=paired(89.3 - value, 89.3 - value - 0.2, 89.3 - value + 0.2),
     )
 
 
@@ -52,7 +57,8 @@ def test_smaller_faster_and_as_accurate_is_preferred():
     assert choice.preferred == "int8"
     assert choice.because == (
         "int8 is smaller (56 kB against 198 kB), faster here (15.0 µs a step against 20.0 µs, "
-        "a machine) and as accurate (window accuracy % 89.1 against 89.3, max drop 0.5)"
+        "a machine) and as accurate (drop 0.20 points, 95 % 0.00 to 0.40 over 28 recordings, "
+        "max 0.5)"
     )
 
 
@@ -61,7 +67,8 @@ def test_slower_is_a_result_with_its_numbers():
     assert choice.preferred == "fp32"
     assert choice.because == (
         "int8 is slower here (22.0 µs a step against 20.0 µs, a machine); it is smaller (56 kB "
-        "against 198 kB) and as accurate (window accuracy % 89.1 against 89.3, max drop 0.5)"
+        "against 198 kB) and as accurate (drop 0.20 points, 95 % 0.00 to 0.40 over 28 recordings, "
+        "max 0.5)"
     )
 
 
@@ -72,7 +79,9 @@ def test_slower_is_a_result_with_its_numbers():
         (variant(198_000, 89.1, 15.0), "int8 is not smaller"),
         (variant(56_000, 89.1, 19.5), "int8 is no faster here (19.5 µs"),
         (variant(56_000, 89.1, 20.5), "int8 is no faster here (20.5 µs"),
-        (variant(56_000, 88.7, 15.0), "int8 is less accurate (window accuracy % 88.7 against"),
+        (variant(56_000, 88.7, 15.0), "int8 is of uncertain accuracy (drop 0.60 points, 95 %"),
+        (variant(56_000, 88.5, 15.0), "int8 is less accurate (drop 0.80 points, 95 % 0.60 to 1.00"),
+        (replace(GOOD, paired=None), "of uncertain accuracy (drop 0.2, max 0.5; too few record"),
         (variant(56_000, 89.1, 15.0, changed=0.02), "changing decisions (2.00% of frames, limit"),
         (variant(56_000, 89.1, 15.0, error=0.3), "out of tolerance (0.3 of the outputs' RMS"),
         (replace(GOOD, accuracy=None), "int8 is of unknown accuracy (no data); it is smaller"),
@@ -93,7 +102,22 @@ def test_all_reasons_against_are_named():
     assert "; it is" not in because
 
 
-@pytest.mark.parametrize(("max_drop", "preferred"), [(0.19, "fp32"), (0.21, "int8"), (5, "int8")])
+@pytest.mark.parametrize(
+    ("found", "preferred", "why"),
+    [
+        (paired(0.0, -0.5, 0.49), "int8", "as accurate"),
+        (paired(0.0, -0.5, 0.51), "fp32", "max 0.5: inconclusive)"),
+        (paired(0.0, -0.1, 0.1, clusters=7), "fp32", "over 7 recordings, max 0.5: inconclusive)"),
+        (paired(0.7, 0.51, 0.9), "fp32", "less accurate"),
+    ],
+)
+def test_a_drop_that_only_seems_small_enough_is_not_counted_as_kept(found, preferred, why):
+    choice = choose(replace(GOOD, paired=found))
+    assert choice.preferred == preferred
+    assert why in choice.because
+
+
+@pytest.mark.parametrize(("max_drop", "preferred"), [(0.39, "fp32"), (0.41, "int8"), (5, "int8")])
 def test_max_drop_decides_in_points(max_drop, preferred):
     assert choose(GOOD, max_drop=max_drop).preferred == preferred
 

@@ -9,9 +9,11 @@ from edgeseq.errors import DataError
 from edgeseq.tasks import scoring
 from edgeseq.tasks.base import UNKNOWN, Recording
 from edgeseq.tasks.scoring import (
+    classification_losses,
     classification_score,
     cut_windows,
     run,
+    value_losses,
     value_score,
     window_classes,
 )
@@ -107,3 +109,52 @@ def test_run_batches(monkeypatch):
     frames = np.arange(10, dtype=np.float32).reshape(10, 1, 1)
     np.testing.assert_array_equal(run(predict, frames), 2 * frames)
     assert sizes == [4, 4, 2]
+
+
+def test_losses_are_what_the_score_is_the_mean_of():
+    rng = np.random.default_rng(0)
+    recordings = [
+        classes(rng.random(30), [index % 2] * 30, subject=f"s{index}") for index in range(3)
+    ]
+    windows = cut_windows(recordings, 4)
+
+    def predict(frames):
+        return np.concatenate([frames, 0.9 - frames], axis=-1)
+
+    losses = classification_losses(predict, windows, 2)
+    score = classification_score(predict, windows, 2)
+    assert losses.value == pytest.approx(score.value)
+    assert losses.count.sum() == score.count == 21
+    assert (losses.metric, losses.higher_is_better) == (score.metric, score.higher_is_better)
+    assert losses.recording.tolist() == [0] * 7 + [1] * 7 + [2] * 7
+    assert losses.start.tolist() == [0, 4, 8, 12, 16, 20, 24] * 3
+    for subject, value in score.per_subject.items():
+        assert 100 - losses.total[losses.subject == subject].mean() == pytest.approx(value)
+
+
+def test_losses_of_the_first_frames_only():
+    """Outputs are the frames: class 1 while they are above 0.5."""
+    recordings = [classes([0.9, 0.9, 0.1, 0.1, 0.1], [0] * 5)]
+
+    def predict(frames):
+        return np.concatenate([1 - frames, frames], axis=-1)
+
+    windows = cut_windows(recordings, 5)
+    wrong = [classification_losses(predict, windows, 2, n).total[0] for n in (1, 2, 5, None)]
+    assert wrong == [100, 100, 0, 0]
+
+    frames = np.arange(5, dtype=np.float32)[:, None]
+    target = frames + np.array([[np.nan], [7], [2], [np.nan], [5]], np.float32)
+    windows = cut_windows([Recording(frames, target, "a", "r")], 5)
+    for first, total, count in ((1, 7, 1), (2, 9, 2), (3, 9, 2), (None, 14, 3)):
+        losses = value_losses(lambda frames: frames, windows, 1, "m", first)
+        assert (losses.total.tolist(), losses.count.tolist()) == ([total], [count])
+    assert losses.value == value_score(lambda frames: frames, windows, 1, "m").value
+
+
+def test_an_answer_that_is_no_number_is_no_answer_left_out():
+    frames = np.zeros((5, 1), np.float32)
+    windows = cut_windows([Recording(frames, frames, "a", "r")], 5)
+    score = value_score(lambda frames: frames * np.nan, windows, 1, "m")
+    assert np.isnan(score.value)
+    assert score.count == 4

@@ -15,7 +15,7 @@ from edgeseq.recipes import PRECISIONS, load_recipe
 from edgeseq.runtime import StreamSession
 from edgeseq.tasks import load_task
 from edgeseq.workflows import quantize
-from edgeseq.workflows.evidence import frame_by_frame, gather, is_stepped
+from edgeseq.workflows.evidence import frame_by_frame, gather, is_stepped, never_reset
 from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.producer import producer
 from edgeseq.workflows.quantize import fp32_name, quantize_bundle, twin_name
@@ -86,6 +86,11 @@ def test_drift_accuracy_and_latency_are_measured(quantized):
     assert int8.accuracy.metric == "window accuracy %"
     assert int8.latency.fp32_median_us == fp32.latency.median_us > 0
     assert fp32.latency.fp32_median_us == fp32.latency.median_us
+    assert fp32.paired is None
+    lost, drop = int8.paired, fp32.accuracy.value - int8.accuracy.value
+    assert lost.drop == pytest.approx(drop, abs=1e-4)
+    assert lost.low <= lost.drop <= lost.high
+    assert (lost.count, lost.unit) == (int8.accuracy.count, "points")
 
 
 def test_choice_is_recorded_with_its_numbers(quantized):
@@ -122,7 +127,7 @@ def test_a_preferred_int8_is_judged_anew(quantized, tmp_path):
 
 def test_without_accuracy_int8_is_written_but_not_preferred(lstm):
     bundle = quantize_bundle(lstm, accuracy=False, hot=QUICK)
-    assert bundle.variant("int8").accuracy is None
+    assert bundle.variant("int8").accuracy is bundle.variant("int8").paired is None
     assert bundle.manifest.preferred == "fp32"
     assert "of unknown accuracy (it was not asked for)" in bundle.manifest.preferred_because
     assert bundle.variant("int8").parity.steps == len(bundle.reference["frames"])
@@ -173,7 +178,7 @@ class _OtherFrames:
 @pytest.mark.parametrize("max_drop", [0.0, 1e-9])
 def test_max_drop_of_the_caller_goes_before_the_recipes(lstm, max_drop):
     because = quantize_bundle(lstm, max_drop=max_drop, hot=QUICK).manifest.preferred_because
-    assert f"max drop {max_drop:g}" in because
+    assert f"max {max_drop:g}" in because
 
 
 def test_int8_in_name_only_leaves_the_old_bundle(lstm, tmp_path, monkeypatch):
@@ -306,3 +311,17 @@ def test_graphs_without_state_are_compared_in_sequences(run_of, tmp_path, frames
     assert int8.parity.steps == 10_000
     assert 0 < int8.parity.relative_error < 0.2
     assert int8.latency is None
+
+
+def test_a_stream_that_is_never_reset_goes_on_from_call_to_call(quantized):
+    from edgeseq.runtime import StreamModel, StreamSession
+
+    model = StreamModel.load(quantized.path, variant="int8")
+    frames = np.ascontiguousarray(quantized.reference["frames"][:40], np.float32)
+    predict = never_reset(model, frames[:10])
+    found = np.concatenate(
+        [predict(frames[10:30].reshape(2, 10, -1)), predict(frames[None, 30:40])]
+    )
+    with StreamSession(model) as session:
+        expected = np.stack([session.step(frame) for frame in frames])[10:]
+    np.testing.assert_array_equal(found.reshape(30, -1), expected)
