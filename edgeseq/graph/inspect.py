@@ -14,7 +14,7 @@ from edgeseq.errors import EdgeseqError, ModelError
 from edgeseq.extras import require
 from edgeseq.graph.census import take_census
 from edgeseq.graph.states import StatePair, Value, guess_states
-from edgeseq.graph.weights import all_nodes, bits, operators, subgraphs, weight_uses
+from edgeseq.graph.weights import WeightUse, all_nodes, bits, operators, subgraphs, weight_uses
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
@@ -30,6 +30,27 @@ class Initializer:
     bytes: int
     used_by: str
     """Operator of the first node that reads it; empty where none does."""
+    external: bool = False
+    """Its bytes lie in another file."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a file's bytes are."""
+
+    weights: int
+    """Tensors that nodes multiply by, as they are stored."""
+    constants: int
+    """All other tensors: biases, scales and zero points of integers, tables."""
+    metadata: int
+    """The contract, and whatever else is written beside the graph."""
+    graph: int
+    """The rest: nodes, names, shapes."""
+
+    @property
+    def total(self) -> int:
+        """The file."""
+        return self.weights + self.constants + self.metadata + self.graph
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,8 @@ class Inspection:
     file: str
     bytes: int
     """Size of the file, without external data."""
+    sizes: Sizes
+    """What these bytes are; tensors in external data are no part of them."""
     producer: str
     ir_version: int
     opsets: dict[str, int]
@@ -88,6 +111,7 @@ def inspect_model(path: Path | str) -> Inspection:
     return Inspection(
         file=str(path),
         bytes=path.stat().st_size,
+        sizes=_sizes(model, path.stat().st_size, initializers, uses),
         producer=_producer(model),
         ir_version=model.ir_version,
         opsets={item.domain or "ai.onnx": item.version for item in model.opset_import},
@@ -198,6 +222,7 @@ def _initializers(model: "ModelProto") -> tuple[Initializer, ...]:
             shape=tuple(tensor.dims),
             bytes=math.ceil(math.prod(tensor.dims) * bits(tensor.data_type) / 8),
             used_by=readers.get(tensor.name, ""),
+            external=len(tensor.external_data) > 0,
         )
         for tensor in _tensors(model.graph)
     ]
@@ -217,6 +242,29 @@ def _tensors(graph: "GraphProto") -> "list[TensorProto]":
         for inner in subgraphs(node):
             tensors += _tensors(inner)
     return tensors
+
+
+def file_sizes(path: Path | str) -> Sizes:
+    """Return what the bytes of the ONNX file at `path` are; `ModelError` as `inspect_model`."""
+    path = Path(path)
+    model = _read(path)
+    return _sizes(model, path.stat().st_size, _initializers(model), weight_uses(model))
+
+
+def _sizes(
+    model: "ModelProto",
+    total: int,
+    initializers: tuple[Initializer, ...],
+    uses: Sequence[WeightUse],
+) -> Sizes:
+    sources = {source for use in uses for source in use.sources}
+    held = [item for item in initializers if not item.external]
+    weights = sum(item.bytes for item in held if item.name in sources)
+    constants = sum(item.bytes for item in held) - weights
+    metadata = sum(
+        len(item.key.encode()) + len(item.value.encode()) for item in model.metadata_props
+    )
+    return Sizes(weights, constants, metadata, total - weights - constants - metadata)
 
 
 def _bytes_by_operator(initializers: tuple[Initializer, ...]) -> dict[str, int]:

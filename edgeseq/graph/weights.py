@@ -49,6 +49,10 @@ class Constant:
     elements: int
     bits: int
     """Bits an element is stored in."""
+    source: str
+    """The tensor of the file that most of it comes from."""
+    made_by: str = ""
+    """Operator that makes it of others when the file is loaded; empty for a tensor of the file."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class WeightUse:
     """Of these, how many the file holds in 8 bits or fewer."""
     int8: bool
     """Whether it multiplies integers."""
+    values: tuple[str, ...]
+    """Its inputs that are weights."""
+    sources: tuple[str, ...]
+    """Tensors of the file that these come from."""
 
 
 def weight_uses(model: "ModelProto") -> tuple[WeightUse, ...]:
@@ -107,7 +115,7 @@ def bits(dtype: int) -> int:
 def _uses(
     graph: "GraphProto", outer: Mapping[str, Constant], sizes: Mapping[str, int]
 ) -> Iterator[WeightUse]:
-    constants = {**outer, **{item.name: _stored(item) for item in graph.initializer}}
+    constants = {**outer, **{item.name: _stored(item, item.name) for item in graph.initializer}}
     for node in graph.node:
         derived = _derived(node, constants, sizes)
         if derived is not None:  # ONNX Runtime computes it when it loads the file
@@ -126,16 +134,19 @@ def _use(node: "NodeProto", constants: Mapping[str, Constant]) -> WeightUse | No
         attributes = {item.name: item.i for item in node.attribute}
         elements = attributes["K"] * attributes["N"]
         integer = attributes.get("accuracy_level") == _INTEGER_ACCURACY
-        return WeightUse(name, node.op_type, elements, elements, integer)
+        packed = (node.input[1],)
+        return WeightUse(name, node.op_type, elements, elements, integer, packed, packed)
     integer = node.op_type in _INT8
     places = _INT8.get(node.op_type) or _FLOAT.get(node.op_type, ())
     inputs = [node.input[place] for place in places if place < len(node.input)]
-    weights = [constants[item] for item in inputs if item in constants]
-    if not weights:
+    values = tuple(item for item in inputs if item in constants)
+    if not values:
         return None
+    weights = [constants[item] for item in values]
     stored = sum(weight.elements for weight in weights if weight.bits <= 8)
     elements = sum(weight.elements for weight in weights)
-    return WeightUse(name, node.op_type, elements, stored, integer)
+    sources = tuple(weight.source for weight in weights)
+    return WeightUse(name, node.op_type, elements, stored, integer, values, sources)
 
 
 def _derived(
@@ -144,16 +155,18 @@ def _derived(
     """Return what a node makes of constants alone, stored as its largest input is; else none."""
     if node.op_type == "Constant":
         tensors = [item.t for item in node.attribute if item.HasField("t")]
-        return _stored(tensors[0]) if tensors else Constant(1, 32)
+        name = node.output[0]
+        return _stored(tensors[0], name) if tensors else Constant(1, 32, name)
     inputs = [item for item in node.input if item]
     if not inputs or any(subgraphs(node)) or any(item not in constants for item in inputs):
         return None
     largest = max((constants[item] for item in inputs), key=lambda constant: constant.elements)
-    return Constant(sizes.get(node.output[0], largest.elements), largest.bits)
+    elements = sizes.get(node.output[0], largest.elements)
+    return Constant(elements, largest.bits, largest.source, node.op_type)
 
 
-def _stored(tensor: "TensorProto") -> Constant:
-    return Constant(math.prod(tensor.dims), bits(tensor.data_type))
+def _stored(tensor: "TensorProto", name: str) -> Constant:
+    return Constant(math.prod(tensor.dims), bits(tensor.data_type), name)
 
 
 def _sizes(model: "ModelProto") -> dict[str, int]:

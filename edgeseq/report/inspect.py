@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from edgeseq.graph.inspect import Inspection
+from edgeseq.graph.inspect import Inspection, Sizes
 from edgeseq.graph.states import StatePair, Value
 
 LARGEST = 8
@@ -19,6 +19,7 @@ def inspection_text(inspection: Inspection) -> str:
         "state": _states(inspection),
         "operators": [_counts(inspection.operators)],
         "int8": _int8(inspection),
+        "bytes": [_sizes(inspection.sizes)],
         "bytes by operator": _bytes(inspection),
     }
     return "\n\n".join(
@@ -69,6 +70,13 @@ def _int8(inspection: Inspection) -> list[str]:
     if 0 < census.int8_weights < 1:
         lines.append(f"in fp32: {', '.join(census.float_nodes)}")
     return lines
+
+
+def _sizes(sizes: Sizes) -> str:
+    return (
+        f"weights {_size(sizes.weights)}, other constants {_size(sizes.constants)}, contract and "
+        f"other metadata {_size(sizes.metadata)}, nodes and names {_size(sizes.graph)}"
+    )
 
 
 def _bytes(inspection: Inspection) -> list[str]:

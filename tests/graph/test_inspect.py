@@ -52,6 +52,34 @@ def test_bytes_lie_with_the_operator_that_reads_them(silero):
     assert inspection.initializers[1].name == "decay"
 
 
+def test_bytes_are_weights_or_say_what_else(lstm_bundle):
+    inspection = inspect_model(lstm_bundle.file("fp32"))
+    sizes, hidden = inspection.sizes, 12
+    weights = 4 * hidden * (4 + hidden + hidden + hidden) + 3 * hidden
+    assert sizes.weights == 4 * weights
+    tensors = sum(item.bytes for item in inspection.initializers)
+    assert sizes.constants == tensors - sizes.weights > 4 * 2 * 8 * hidden
+    (contract,) = onnx.load(lstm_bundle.file("fp32")).metadata_props
+    assert sizes.metadata == len(contract.key) + len(contract.value.encode())
+    assert sizes.total == inspection.bytes == lstm_bundle.variant("fp32").bytes
+    assert 0 < sizes.graph < 3000
+
+
+def test_weights_that_are_used_twice_or_kept_elsewhere_are_not_counted_twice(tmp_path):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"], "once"),
+        helper.make_node("MatMul", ["y", "w"], ["z"], "again"),
+    ]
+    inputs, outputs = [value("x", ("N", 3))], [value("z", ("N", 3))]
+    path = save(tmp_path / "m.onnx", nodes, inputs, outputs, [tensor("w", 3, 3)])
+    assert inspect_model(path).sizes.weights == 36
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="w.bin", size_threshold=0)
+    apart = inspect_model(path).sizes
+    assert apart.weights == apart.constants == 0
+    assert apart.total == path.stat().st_size
+
+
 def test_head_of_the_file(silero):
     inspection = inspect_model(silero)
     assert inspection.bytes == silero.stat().st_size
@@ -180,6 +208,10 @@ def test_text_shows_every_section(silero):
         "int8",
         "  0% of 512 weights are stored in int8",
         f"  0% run in int8 in ONNX Runtime {inspect_model(silero).optimised.onnxruntime}",
+        "",
+        "bytes",
+        f"  weights 2,048 B, other constants 512 B, contract and other metadata 0 B, nodes and "
+        f"names {silero.stat().st_size - 2560} B",
         "",
         "bytes by operator",
         "  2,048 B  MatMul",

@@ -17,14 +17,15 @@ def uses(path):
 
 def test_lstm_weights_count_and_its_bias_and_state_do_not(tmp_path):
     assert uses(lstm_and_head(tmp_path / "m.onnx")) == (
-        WeightUse("lstm", "LSTM", 48 + 64, 0, int8=False),
-        WeightUse("matmul", "MatMul", 8, 0, int8=False),
+        WeightUse("lstm", "LSTM", 48 + 64, 0, False, ("W", "R"), ("W", "R")),
+        WeightUse("matmul", "MatMul", 8, 0, False, ("head",), ("head",)),
     )
 
 
 def test_weights_that_arrive_through_other_nodes_count_in_full(tmp_path):
     lstm, _ = uses(lstm_and_head(tmp_path / "m.onnx", folded=False))
     assert lstm.elements == 48 + 64
+    assert (lstm.values, lstm.sources) == (("W", "R"), ("W", "R_a"))
 
 
 def test_product_of_two_activations_holds_no_weights(tmp_path):
@@ -41,7 +42,7 @@ def test_int8_storage_that_is_unpacked_to_floats_is_stored_but_does_not_run(tmp_
     ]
     weights = [tensor("w", 3, 5, dtype=np.int8), tensor("scale")]
     path = save(tmp_path / "m.onnx", nodes, [value("x", ("N", 3))], [value("y", ("N", 5))], weights)
-    assert uses(path) == (WeightUse("matmul", "MatMul", 15, 15, int8=False),)
+    assert uses(path) == (WeightUse("matmul", "MatMul", 15, 15, False, ("real",), ("w",)),)
 
 
 @pytest.mark.parametrize(("level", "int8"), [(4, True), (0, False)])
@@ -61,7 +62,9 @@ def test_four_bit_weights_run_in_integers_only_at_accuracy_level_4(tmp_path, lev
     weights = [tensor("packed", 6, 1, 16, dtype=np.uint8), tensor("scales", 6)]
     values = [value("x", ("N", 32))], [value("y", ("N", 6))]
     path = save(tmp_path / "m.onnx", [node], *values, weights, contrib=True)
-    assert uses(path) == (WeightUse("nbits", "MatMulNBits", 32 * 6, 32 * 6, int8),)
+    assert uses(path) == (
+        WeightUse("nbits", "MatMulNBits", 32 * 6, 32 * 6, int8, ("packed",), ("packed",)),
+    )
 
 
 def test_subgraphs_use_the_weights_around_them(tmp_path):
