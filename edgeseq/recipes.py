@@ -89,7 +89,9 @@ signed whatever is asked for."""
     per_channel: bool = True
     """One scale a column instead of a tensor: half the noise, for a tenth more bytes and time."""
     reduce_range: bool = True
-    """Use 7 of the 8 bits, so that products of two bytes do not saturate on CPUs without VNNI."""
+    """Use 7 of the 8 bits, so that products of two bytes do not saturate on x86 without VNNI."""
+    portable: bool = True
+    """Promise the same answer on every CPU: a file that could not keep it is not written."""
     int8_share: float = 0.9
     """Least share of the weights that must run in integers in the optimised graph, 0 to 1; below \
 it nothing is written, because the file would be int8 in name only."""
