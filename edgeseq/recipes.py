@@ -115,6 +115,11 @@ where the metric is a percentage, else per cent of fp32's value."""
         return self._usual if name is None else self.nodes[name]
 
     @property
+    def calibrated(self) -> bool:
+        """Whether recordings are needed to find ranges."""
+        return "static" in (self._usual, *self.nodes.values())
+
+    @property
     def _usual(self) -> Scheme:
         if self.method == "weights":
             return "weights4" if self.bits == 4 else "weights8"

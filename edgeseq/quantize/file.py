@@ -22,6 +22,7 @@ from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.dynamic import ADVICE, quantize_dynamic
 from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names, weights_of
+from edgeseq.quantize.static import quantize_static
 from edgeseq.recipes import Quantization, Recipe
 
 if TYPE_CHECKING:
@@ -95,7 +96,12 @@ def quantize_model(
     for name in weight_names(parts):
         wanted.setdefault(how.scheme(name), []).append(name)
     if "static" in wanted:
-        parts = _static(parts, wanted["static"], how, where, streams)
+        if not streams:
+            raise UsageError(
+                f"cannot quantize {where}: the scheme static needs recordings to calibrate on. "
+                "Quantize a bundle with edgeseq quantize, or pass streams to quantize_file"
+            )
+        parts = quantize_static(parts, how, streams)
     if "dynamic" in wanted:
         parts = quantize_dynamic(parts, wanted["dynamic"], how, where)
     return parts
@@ -151,19 +157,6 @@ def _named(model: "ModelProto") -> "ModelProto":
             node.name += "_"
         seen.add(node.name)
     return result
-
-
-def _static(
-    model: "ModelProto",
-    wanted: Sequence[str],
-    how: Quantization,
-    where: str,
-    streams: Sequence[Array],
-) -> "ModelProto":
-    raise UsageError(
-        f"cannot quantize {where}: this edgeseq does not know the scheme static "
-        f"({', '.join(wanted[:3])}); take dynamic"
-    )
 
 
 def _contract(model: "ModelProto", recipe: Recipe, producer: str, source: Path) -> Contract | None:
