@@ -1,0 +1,313 @@
+"""A search for the best quantization as data, and as tables."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from edgeseq.bench.machine import Machine
+from edgeseq.bundle import Accuracy, Origin, Paired, Parity
+from edgeseq.errors import PromiseError
+from edgeseq.recipes import Scheme
+from edgeseq.report.numbers import NOT_MEASURED, percent, short
+from edgeseq.report.sheet import Sheet
+from edgeseq.report.text import machine_line
+from edgeseq.stored import StoredResult
+
+SCHEMA = 1
+FP32 = "fp32"
+
+
+@dataclass(frozen=True)
+class Finding(StoredResult):
+    """What is found out of a candidate without a clock, so that it may be kept."""
+
+    VERSION: ClassVar[int] = SCHEMA
+    COMMAND: ClassVar[str] = "edgeseq quantize BUNDLE --auto"
+
+    sha256: str = ""
+    """Hash of the quantized file; empty: it could not be made."""
+    bytes: int = 0
+    """Size of the quantized file."""
+    parity: Parity | None = None
+    """The stream of real frames against fp32's outputs."""
+    accuracy: Accuracy | None = None
+    """Its score on the validation recordings."""
+    paired: Paired | None = None
+    """What it loses there against fp32, frame by frame."""
+    refused: str = ""
+    """Why it could not be made."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Hot steps, in turns with those of fp32 and of all others that were timed."""
+
+    p50_us: float
+    ratio: float
+    """Median time over fp32's."""
+    low: float
+    high: float
+    """95 % interval of the ratio."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to quantize, and what became of it."""
+
+    name: str
+    """A recipe's, or `mixed-1`, `mixed-2` … in the order of the walk."""
+    made_by: Literal["export", "recipe", "walk"]
+    """Whether it is fp32, a shipped recipe, or a step of the walk."""
+    schemes: dict[str, Scheme]
+    """The scheme of every weight."""
+    finding: Finding
+    broken: tuple[str, ...] = ()
+    """Limits that it breaks, in words; only what breaks none was timed."""
+    timing: Timing | None = None
+    verdict: str = ""
+    """`preferred`, or why not."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps every limit."""
+        return not self.broken
+
+    @property
+    def noise(self) -> float | None:
+        """RMS of the outputs' error over their RMS."""
+        return self.finding.parity.noise if self.finding.parity else None
+
+    def beside(self, usual: Scheme) -> str:
+        """Return the weights in other schemes than `usual`: `R0, head in fp32`."""
+        others: dict[Scheme, list[str]] = {}
+        for weight, scheme in self.schemes.items():
+            if scheme != usual:
+                others.setdefault(scheme, []).append(weight)
+        return "; ".join(f"{', '.join(names)} in {scheme}" for scheme, names in others.items())
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """One weight quantized alone, everything else in fp32."""
+
+    weight: str
+    scheme: Scheme
+    elements: int
+    """Values of the weight."""
+    parity: Parity | None
+    """The stream against fp32's outputs; none: it could not be made."""
+    refused: str = ""
+    """Why it could not be made."""
+
+    @property
+    def noise(self) -> float | None:
+        """RMS of the outputs' error over their RMS."""
+        return self.parity.noise if self.parity else None
+
+    @property
+    def power_per_kib(self) -> float | None:
+        """Noise power for each KiB of the weight in fp32: the order in which weights widen."""
+        noise = self.noise
+        return None if noise is None else noise**2 / (self.elements * 4 / 1024)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Recordings that something was judged on."""
+
+    recordings: int
+    subjects: tuple[str, ...]
+    frames: int
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A score on the test recordings, which nothing was chosen by."""
+
+    name: str
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class AutoResult(StoredResult):
+    """All that `edgeseq quantize --auto` tried, and what it chose."""
+
+    VERSION: ClassVar[int] = SCHEMA
+    COMMAND: ClassVar[str] = "edgeseq quantize BUNDLE --auto"
+
+    created: str
+    """UTC, ISO 8601."""
+    edgeseq: str
+    """Version, with the git commit where there is one."""
+    bundle: str
+    origin: Origin
+    variant: str
+    """The fp32 variant that all candidates were made from and judged on."""
+    machine: Machine
+    seed: int
+    steps: int
+    """Real frames, the state fed back, behind every noise."""
+    max_drop: float
+    """Largest loss of the task's metric that is allowed, as `Paired` counts it."""
+    cpu_dependent: bool
+    """Whether schemes were tried whose results depend on the CPU."""
+    validation: Part
+    test: Part
+    ladder: tuple[Scheme, ...]
+    """Schemes of the walk, narrowest first."""
+    sensitivities: tuple[Sensitivity, ...]
+    candidates: tuple[Candidate, ...]
+    """fp32 first."""
+    chosen: str
+    """Name of a candidate; fp32 where none is better."""
+    because: str
+    confirmed: tuple[Confirmed, ...]
+    """fp32, and what was chosen."""
+    broken: tuple[str, ...] = ()
+    """Limits that the winner broke on the test recordings: then fp32 is shipped."""
+    recipe: str = ""
+    """File that holds what was chosen as a recipe, where it is none of the shipped ones."""
+
+    def candidate(self, name: str) -> Candidate:
+        """Return the candidate `name`."""
+        return next(one for one in self.candidates if one.name == name)
+
+    @property
+    def fp32(self) -> Candidate:
+        """What all others are compared with."""
+        return self.candidates[0]
+
+    def require_promises(self) -> None:
+        """Raise `PromiseError` where the winner broke a limit on the test recordings."""
+        if self.broken:
+            raise PromiseError(f"{self.because}; fp32 stays preferred")
+
+
+def auto_sheets(result: AutoResult) -> list[Sheet]:
+    """Return what was tried, what each weight costs, what was chosen, and its test score."""
+    return [
+        candidates_sheet(result),
+        sensitivity_sheet(result),
+        confirmed_sheet(result),
+        Sheet((), (), (conclusion(result), *notes(result))),
+    ]
+
+
+def candidates_sheet(result: AutoResult) -> Sheet:
+    """Return every candidate with what it costs, what it lost, and why it was not taken."""
+    columns = (
+        "candidate", "KiB>", "noise %>", "decisions changed>", f"lost, {unit(result)}>", "95 %>",
+        "step us *>", "of fp32's *>", "verdict",
+    )  # fmt: skip
+    rows = tuple(_candidate_row(one) for one in result.candidates)
+    mixed = tuple(
+        f"{one.name}: {result.ladder[0]}, but {one.beside(result.ladder[0])}."
+        for one in result.candidates
+        if one.made_by == "walk"
+    )
+    return Sheet(columns, rows, (*mixed, MEASURED))
+
+
+MEASURED = (
+    "* Times were measured on this machine, of all that keep the limits in turns; the next run "
+    "measures others. Everything else comes out the same again."
+)
+
+
+def sensitivity_sheet(result: AutoResult) -> Sheet:
+    """Return the noise that each weight adds when it alone is quantized, the costliest first."""
+    schemes = list(dict.fromkeys(one.scheme for one in result.sensitivities))
+    found = {(one.weight, one.scheme): one for one in result.sensitivities}
+    weights = dict.fromkeys(one.weight for one in result.sensitivities)
+    order = sorted(weights, key=lambda weight: -_worst(found, weight, schemes))
+    columns = ("weight alone", "values>", *(f"noise % {scheme}>" for scheme in schemes))
+    rows = tuple(
+        (
+            weight,
+            f"{next(o.elements for o in result.sensitivities if o.weight == weight):,}",
+            *(_noise(found[weight, s].noise) if (weight, s) in found else "" for s in schemes),
+        )
+        for weight in order
+    )
+    notes = (f"Costliest first: noise power for a byte. {result.steps:,} frames, state fed back.",)
+    return Sheet(columns, rows, notes if rows else ())
+
+
+def confirmed_sheet(result: AutoResult) -> Sheet:
+    """Return the test scores of fp32 and of what was chosen."""
+    metric = next(
+        (one.finding.accuracy.metric for one in result.confirmed if one.finding.accuracy),
+        "accuracy",
+    )
+    columns = ("on the test recordings", f"{metric}>", f"lost, {unit(result)}>", "95 %>")
+    rows = tuple(
+        (
+            one.name,
+            f"{one.finding.accuracy.value:.2f}" if one.finding.accuracy else NOT_MEASURED,
+            *_lost(one.finding.paired),
+        )
+        for one in result.confirmed
+    )
+    return Sheet(columns, rows)
+
+
+def conclusion(result: AutoResult) -> str:
+    """Return what was chosen, and why, in a sentence."""
+    return f"Preferred: {result.chosen}, because {result.because}."
+
+
+def _candidate_row(one: Candidate) -> tuple[str, ...]:
+    parity, timing = one.finding.parity, one.timing
+    return (
+        one.name,
+        f"{one.finding.bytes / 1024:.1f}" if one.finding.bytes else "",
+        _noise(one.noise),
+        percent(parity.changed_decisions) if parity else "",
+        *_lost(one.finding.paired),
+        f"{timing.p50_us:.1f}" if timing else "",
+        f"{timing.ratio:.2f}" if timing else "",
+        one.verdict,
+    )
+
+
+def _lost(paired: Paired | None) -> tuple[str, str]:
+    if paired is None:
+        return "", ""
+    return f"{paired.drop:.3f}", f"{paired.low:.3f} to {paired.high:.3f}"
+
+
+def _noise(noise: float | None) -> str:
+    return "" if noise is None else short(100 * noise)
+
+
+def unit(result: AutoResult) -> str:
+    """Return what losses are counted in."""
+    found = (one.finding.paired for one in result.candidates)
+    return next((paired.unit for paired in found if paired), "points")
+
+
+def _worst(
+    found: dict[tuple[str, Scheme], Sensitivity], weight: str, schemes: list[Scheme]
+) -> float:
+    powers = [found[weight, s].power_per_kib for s in schemes if (weight, s) in found]
+    return max((power for power in powers if power is not None), default=0.0)
+
+
+def notes(result: AutoResult) -> tuple[str, ...]:
+    """Return on what the choice rests, where it was measured, and where its recipe is."""
+    parts = [
+        f"Chosen on {_part(result.validation)} of the validation side; the test side "
+        f"({_part(result.test)}) was scored once, at the end. Limit: {result.max_drop:g} "
+        f"{unit(result)}.",
+        f"Times measured on {machine_line(result.machine)}.",
+    ]
+    if result.recipe:
+        parts.append(f"As a recipe: {result.recipe}")
+    return tuple(parts)
+
+
+def _part(part: Part) -> str:
+    people = len(part.subjects)
+    return (
+        f"{part.frames:,} frames, {part.recordings} recording{'s' * (part.recordings != 1)} of "
+        f"{people} subject{'s' * (people != 1)}"
+    )
