@@ -40,12 +40,13 @@ def mix(
         glob.escape(weight): scheme for weight, scheme in assignment.items() if scheme != usual
     }
     integers = sum(sizes.values()) / sum(elements[weight] for weight in assignment)
+    used = [bases[scheme] for scheme in sizes]
     how = replace(
         _parameters(usual, sizes, bases),
         nodes=others,
         int8_share=round(SHARE * integers, 4),
+        portable=all(quantization(recipe).portable for recipe in used),
     )
-    used = [bases[scheme] for scheme in sizes]
     return Recipe(
         name=name,
         summary=summary,

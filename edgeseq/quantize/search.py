@@ -14,14 +14,15 @@ Weights one at a time, the worst back to floats until the loss is small enough: 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from edgeseq.quantize.prefer import FASTER
+from edgeseq.recipes import Scheme
 
-Assignment = Mapping[str, str]
+Assignment = Mapping[str, Scheme]
 """The scheme of every weight, by the weight's name."""
 
-FP32 = "fp32"
+FP32: Final = "fp32"
 
 
 class Judged(Protocol):
@@ -41,35 +42,37 @@ class Landscape:
 
     elements: Mapping[str, int]
     """Values of each weight."""
-    ladder: Sequence[str]
+    ladder: Sequence[Scheme]
     """Schemes from the narrowest to fp32."""
-    bits: Mapping[str, int]
+    bits: Mapping[Scheme, int]
     """Bits a value takes in each scheme."""
-    noise: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    noise: Mapping[tuple[str, Scheme], float] = field(default_factory=dict)
     """Of a weight quantized alone in a scheme: RMS of the outputs' error over their RMS."""
 
-    def power(self, weight: str, scheme: str) -> float:
+    def power(self, weight: str, scheme: Scheme) -> float:
         """Return the noise power that a weight adds in a scheme; none in fp32."""
         return 0.0 if scheme == FP32 else self.noise[weight, scheme] ** 2
 
-    def next_quieter(self, weight: str, scheme: str) -> str | None:
+    def next_quieter(self, weight: str, scheme: Scheme) -> Scheme | None:
         """Return the narrowest wider scheme in which a weight adds less noise."""
         wider = self.ladder[self.ladder.index(scheme) + 1 :]
         now = self.power(weight, scheme)
         return next((other for other in wider if self.power(weight, other) < now), None)
 
-    def worth(self, weight: str, scheme: str, wider: str) -> float:
+    def worth(self, weight: str, scheme: Scheme, wider: Scheme) -> float:
         """Return the noise power that a wider scheme takes away, for each byte that it adds."""
         added = self.elements[weight] * (self.bits[wider] - self.bits[scheme]) / 8
         return (self.power(weight, scheme) - self.power(weight, wider)) / added
 
 
-def uniform(weights: Sequence[str], scheme: str) -> dict[str, str]:
+def uniform(weights: Sequence[str], scheme: Scheme) -> dict[str, Scheme]:
     """Return one scheme for all weights."""
     return dict.fromkeys(weights, scheme)
 
 
-def one_at_a_time(weights: Sequence[str], schemes: Sequence[str]) -> Iterator[tuple[str, str]]:
+def one_at_a_time(
+    weights: Sequence[str], schemes: Sequence[Scheme]
+) -> Iterator[tuple[str, Scheme]]:
     """Yield what sensitivities are measured of: each weight alone in each scheme but fp32."""
     for weight in weights:
         for scheme in schemes:
@@ -77,25 +80,25 @@ def one_at_a_time(weights: Sequence[str], schemes: Sequence[str]) -> Iterator[tu
                 yield weight, scheme
 
 
-def alone(weights: Sequence[str], weight: str, scheme: str) -> dict[str, str]:
+def alone(weights: Sequence[str], weight: str, scheme: Scheme) -> dict[str, Scheme]:
     """Return the assignment that quantizes one weight and leaves all others in fp32."""
     return uniform(weights, FP32) | {weight: scheme}
 
 
-def choose_ladder(bits: Mapping[str, int], noise: Mapping[str, float]) -> tuple[str, ...]:
+def choose_ladder(bits: Mapping[Scheme, int], noise: Mapping[Scheme, float]) -> tuple[Scheme, ...]:
     """Return the schemes that the walk climbs, narrowest first: of each width the least noisy.
 
     Args:
         bits: bits a value takes, by scheme; fp32 need not be among them.
         noise: of all weights in one scheme together; a scheme without is left out.
     """
-    quietest: dict[int, str] = {}
+    quietest: dict[int, Scheme] = {}
     for scheme in sorted(noise, key=lambda scheme: (noise[scheme], scheme)):
         quietest.setdefault(bits[scheme], scheme)
     return (*(quietest[width] for width in sorted(quietest)), FP32)
 
 
-def walk(landscape: Landscape) -> Iterator[dict[str, str]]:
+def walk(landscape: Landscape) -> Iterator[dict[str, Scheme]]:
     """Yield assignments from the narrowest scheme for all weights, one weight widened at a time.
 
     The last one that is yielded still quantizes something. Ties go to the weight named first.
@@ -116,7 +119,7 @@ def walk(landscape: Landscape) -> Iterator[dict[str, str]]:
 
 def climb(
     landscape: Landscape, judge: Callable[[Assignment], Verdict]
-) -> list[tuple[dict[str, str], Verdict]]:
+) -> list[tuple[dict[str, Scheme], Verdict]]:
     """Judge the assignments of the walk up to the first that keeps the limits; return all judged.
 
     The last one keeps the limits, or nothing does but fp32.

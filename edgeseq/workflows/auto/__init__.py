@@ -74,13 +74,14 @@ def quantize_auto(
         )
         trials = Trials(lab, Limits(settings.max_drop), say)
         trials.run(recipes_for_cpu(cpu_dependent=settings.cpu_dependent))
-        say(f"latency of {sum(one.keeps for one in trials.candidates)} candidates in turns")
+        say("latency of all that keep the limits, in turns")
         hot = replace(settings.hot, seed=settings.seed)
         candidates = timed(trials.candidates, trials.recipes, lab, hot)
-    selection = choose(candidates)
-    recipe = trials.recipes[selection.winner] if selection.winner else None
-    candidates = with_verdicts(candidates, selection)
-    ending = conclude(bundle, variant, candidates, recipe, test, settings, say)
+        selection = choose(candidates)
+        recipe = trials.recipes[selection.winner] if selection.winner else None
+        candidates = with_verdicts(candidates, selection)
+        tested = replace(lab, evidence=test)
+        ending = conclude(bundle, variant, candidates, recipe, tested, settings, say)
     page = report or folder / REPORT
     result = AutoResult(
         schema=SCHEMA,

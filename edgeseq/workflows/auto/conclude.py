@@ -1,19 +1,18 @@
-"""The end of a search: the winner's twins, their one score on test, and the reasons."""
+"""The end of a search: one score on the test recordings, the winner's twins, and the reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeseq.bundle import Bundle, Variant
+from edgeseq.bundle import Bundle
 from edgeseq.quantize.mix import quantization
 from edgeseq.quantize.prefer import Choice
 from edgeseq.quantize.search import FP32
 from edgeseq.recipes import Recipe
-from edgeseq.report.auto import Candidate, Confirmed
-from edgeseq.runtime import StreamModel
+from edgeseq.report.auto import Candidate, Confirmed, Finding
+from edgeseq.workflows.auto.lab import Lab
 from edgeseq.workflows.auto.limits import Limits
 from edgeseq.workflows.auto.settings import AutoSettings
 from edgeseq.workflows.auto.trials import Progress
-from edgeseq.workflows.evidence import Evidence, Original
 from edgeseq.workflows.quantize import add_twins, set_preferred, twin_name
 
 FEW = 3
@@ -37,59 +36,50 @@ def conclude(
     variant: str,
     candidates: Sequence[Candidate],
     recipe: Recipe | None,
-    test: Evidence,
+    lab: Lab,
     settings: AutoSettings,
     say: Progress,
 ) -> Conclusion:
-    """Write the winner into the bundle, or that fp32 stays, and score it on the test recordings.
+    """Score the winner and fp32 on the test recordings, and write into the bundle what to ship.
 
-    The test recordings choose nothing, but they may forbid: what is seen to break a limit there is
-    not shipped.
+    The test recordings choose nothing, but they may forbid: a winner that is seen to break a limit
+    there is not shipped.
+
+    Args:
+        bundle: gains the winner as a twin of every fp32 variant.
+        variant: the fp32 variant that the candidates were made from.
+        candidates: with their verdicts, fp32 first.
+        recipe: the winner; none: fp32 is not beaten.
+        lab: with the test recordings.
+        settings: of the search.
+        say: is told what begins.
     """
+    say("fp32 and the winner on the test recordings" if recipe else "fp32 on the test recordings")
+    confirmed = [Confirmed(FP32, lab.reference())]
     if recipe is None:
-        return _stay(bundle, variant, candidates, test, say)
-    limits, twin = Limits(settings.max_drop), twin_name(variant, quantization(recipe).precision)
-    winner = next(one for one in candidates if one.name == recipe.name)
-
-    def choose(variants: Mapping[str, Variant]) -> Choice:
-        made = variants[twin]
-        broken = limits.refuted(made.paired, made.parity, made.tolerance)
-        if broken:
-            reason = f"{twin}, chosen on validation, is {'; '.join(broken)} on test"
-            return Choice(variant, reason)
-        return Choice(twin, won(winner, candidates[0], made, len(candidates) - 1))
-
-    bundle = add_twins(bundle, recipe, test, choose, hot=settings.hot, say=say)
-    fp32, made = bundle.variant(variant), bundle.variant(twin)
-    broken = limits.refuted(made.paired, made.parity, made.tolerance)
-    confirmed = (
-        Confirmed(FP32, fp32.accuracy),
-        Confirmed(recipe.name, made.accuracy, made.paired, made.parity),
-    )
-    because = bundle.manifest.preferred_because
-    return Conclusion(FP32 if broken else recipe.name, because, confirmed, broken)
+        because = stayed(candidates)
+        set_preferred(bundle, Choice(variant, because))
+        return Conclusion(FP32, because, tuple(confirmed))
+    found = lab.judge(recipe)
+    confirmed.append(Confirmed(recipe.name, found))
+    broken = Limits(settings.max_drop).refuted(recipe, found)
+    if broken:
+        because = f"{recipe.name}, chosen on validation, is {'; '.join(broken)} on test"
+        choice = Choice(variant, because)
+    else:
+        winner = next(one for one in candidates if one.name == recipe.name)
+        because = won(winner, candidates[0], found, len(candidates) - 1)
+        choice = Choice(twin_name(variant, quantization(recipe).precision), because)
+    add_twins(bundle, recipe, lab.evidence, lambda _: choice, hot=settings.hot, say=say)
+    return Conclusion(FP32 if broken else recipe.name, because, tuple(confirmed), broken)
 
 
-def _stay(
-    bundle: Bundle,
-    variant: str,
-    candidates: Sequence[Candidate],
-    test: Evidence,
-    say: Progress,
-) -> Conclusion:
-    say("fp32 on the test recordings")
-    model = StreamModel.load(bundle.file(variant), settings=bundle.variant(variant).session)
-    because = stayed(candidates)
-    set_preferred(bundle, Choice(variant, because))
-    return Conclusion(FP32, because, (Confirmed(FP32, Original(model, test).accuracy),))
-
-
-def won(winner: Candidate, fp32: Candidate, made: Variant, tried: int) -> str:
+def won(winner: Candidate, fp32: Candidate, tested: Finding, tried: int) -> str:
     """Return why the winner is shipped: what it saves, what it loses, and where."""
     ratio = f"{winner.timing.ratio:.2f}" if winner.timing else "?"
     lost = [
         f"{paired.drop:.2f} {paired.unit} on {side}, 95 % {paired.low:.2f} to {paired.high:.2f}"
-        for side, paired in (("validation", winner.finding.paired), ("test", made.paired))
+        for side, paired in (("validation", winner.finding.paired), ("test", tested.paired))
         if paired
     ]
     return (
@@ -103,7 +93,7 @@ def stayed(candidates: Sequence[Candidate]) -> str:
     """Return why fp32 stays: what was against the candidates that came closest."""
     others = sorted(candidates[1:], key=lambda one: (not one.keeps, one.finding.bytes))
     if not others:
-        return "nothing quantizes it for a CPU"
+        return "no recipe quantizes it for a CPU"
     said = [f"{one.name} is {one.verdict}" for one in others[:FEW]]
     more = f"; and {len(others) - FEW} more" if len(others) > FEW else ""
     return f"none of {len(others)} that were tried is better here: {'; '.join(said)}{more}"

@@ -23,13 +23,12 @@ class Limits:
             return (f"not made: {finding.refused.splitlines()[0]}",)
         return (*self._loss(finding), *_tolerance(finding.parity, recipe.tolerance))
 
-    def refuted(
-        self, paired: Paired | None, parity: Parity | None, tolerance: Tolerance
-    ) -> tuple[str, ...]:
+    def refuted(self, recipe: Recipe, finding: Finding) -> tuple[str, ...]:
         """Return which limits are known to be broken, in words: doubt is not enough."""
-        lost = paired is not None and paired.verdict(self.max_drop) == "beyond"
-        said = [self._lost(paired)] if paired is not None and lost else []
-        return (*said, *_tolerance(parity, tolerance))
+        paired = finding.paired
+        beyond = paired is not None and paired.verdict(self.max_drop) == "beyond"
+        said = [self._lost(paired)] if paired is not None and beyond else []
+        return (*said, *_tolerance(finding.parity, recipe.tolerance))
 
     def _loss(self, finding: Finding) -> Iterator[str]:
         paired = finding.paired

@@ -34,9 +34,7 @@ def recipes_for_cpu(*, cpu_dependent: bool) -> list[Recipe]:
     return [
         recipe
         for recipe in loaded
-        if (how := recipe.quantize)
-        and how.method != "half"
-        and (getattr(how, "portable", True) or cpu_dependent)
+        if (how := recipe.quantize) and how.method != "half" and (how.portable or cpu_dependent)
     ]
 
 
