@@ -26,7 +26,13 @@ def write(folder, text, name="mine"):
 
 
 def test_lists_and_loads_every_shipped_recipe():
-    assert list_recipes() == ("fp16", "int8-dynamic", "int8-per-tensor", "streaming-fp32")
+    assert list_recipes() == (
+        "fp16",
+        "int8-dynamic",
+        "int8-per-tensor",
+        "int8-static",
+        "streaming-fp32",
+    )
     for name in list_recipes():
         assert load_recipe(name).name == name
         assert load_recipe(name).gate_steps == 10_000

@@ -21,6 +21,7 @@ from edgeseq.quantize.prefer import Choice, prefer
 from edgeseq.recipes import PRECISIONS, Precision, Recipe, load_quantization
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks.base import Array, Task
+from edgeseq.workflows.calibration import Drawn, draw
 from edgeseq.workflows.evidence import Evidence, Original, gather, is_stepped
 from edgeseq.workflows.producer import producer
 
@@ -74,7 +75,7 @@ def quantize_bundle(
     def choose(variants: Mapping[str, Variant]) -> Choice:
         return _choose(bundle.manifest, variants, how.precision, drop, evidence.missing)
 
-    return add_twins(bundle, loaded, evidence, choose, hot=hot, say=say)
+    return add_twins(bundle, loaded, evidence, choose, task=task, hot=hot, say=say)
 
 
 def add_twins(
@@ -83,14 +84,19 @@ def add_twins(
     evidence: Evidence,
     choose: Choose,
     *,
+    task: Task | str | None = None,
     hot: HotSettings = HOT,
     say: Progress,
 ) -> Bundle:
-    """Add a twin to every fp32 variant, judged on `evidence`; `choose` says which to ship."""
+    """Add a twin to every fp32 variant, judged on `evidence`; `choose` says which to ship.
+
+    What has to be calibrated is, on the training recordings of `task`.
+    """
     how = quantization(recipe)
+    drawn = draw(bundle, how.calibration, task=task) if how.calibrated else None
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        variants, models = _quantized(bundle, recipe, how.precision, scratch, evidence, say)
+        variants, models = _quantized(bundle, recipe, how.precision, drawn, scratch, evidence, say)
         say("latency of all variants in turns")
         variants = _timed(variants, models, how.precision, evidence.frames, hot)
         others = {n: v for n, v in bundle.manifest.variants.items() if n not in variants}
@@ -126,6 +132,7 @@ def _quantized(
     bundle: Bundle,
     recipe: Recipe,
     precision: Precision,
+    drawn: Drawn | None,
     scratch: Path,
     evidence: Evidence,
     say: Progress,
@@ -139,7 +146,7 @@ def _quantized(
         twin = twin_name(name, precision)
         say(f"{name} → {twin}")
         file = scratch / f"model.{twin}.onnx"
-        made = _variant(bundle.file(name), file, fp32, recipe, precision)
+        made = _variant(bundle.file(name), file, fp32, recipe, precision, drawn)
         models[name] = StreamModel.load(bundle.file(name), settings=fp32.session)
         models[twin] = StreamModel.load(file, settings=fp32.session)
         say(f"{twin}: {len(evidence.frames):,} frames against {name}, accuracy of both")
@@ -157,14 +164,20 @@ def _quantized(
 
 
 def _variant(
-    source: Path, file: Path, fp32: Variant, recipe: Recipe, precision: Precision
+    source: Path,
+    file: Path,
+    fp32: Variant,
+    recipe: Recipe,
+    precision: Precision,
+    drawn: Drawn | None,
 ) -> Variant:
     """Quantize `source` to `file`; return what can be said of it without running it."""
     census = None
     if precision == "fp16":
         halve_file(source, file, recipe, producer=producer())
     else:
-        census = quantize_file(source, file, recipe, producer=producer())
+        streams = drawn.streams if drawn else ()
+        census = quantize_file(source, file, recipe, producer=producer(), streams=streams)
     return replace(
         fp32,
         file=file.name,
@@ -174,6 +187,7 @@ def _variant(
         operators=operators(require("onnx").load(file)),
         tolerance=recipe.tolerance,
         census=census,
+        calibration=drawn.calibrated if drawn else None,
     )
 
 

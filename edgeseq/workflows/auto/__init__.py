@@ -23,6 +23,7 @@ from edgeseq.workflows.auto.lab import Lab
 from edgeseq.workflows.auto.limits import Limits
 from edgeseq.workflows.auto.settings import AutoSettings
 from edgeseq.workflows.auto.trials import Progress, Trials, recipes_for_cpu
+from edgeseq.workflows.calibration import draw
 from edgeseq.workflows.evidence import Evidence, gather
 from edgeseq.workflows.producer import producer
 from edgeseq.workflows.quantize import fp32_name
@@ -68,7 +69,7 @@ def quantize_auto(
             source=bundle.file(variant),
             settings=bundle.variant(variant).session,
             evidence=validation,
-            draw=lambda _: (),
+            draw=lambda how: draw(bundle, how, task=task).streams,
             kept=Kept(folder, Finding),
             scratch=Path(scratch),
         )
@@ -81,7 +82,7 @@ def quantize_auto(
         recipe = trials.recipes[selection.winner] if selection.winner else None
         candidates = with_verdicts(candidates, selection)
         tested = replace(lab, evidence=test)
-        ending = conclude(bundle, variant, candidates, recipe, tested, settings, say)
+        ending = conclude(bundle, variant, candidates, recipe, tested, settings, task, say)
     page = report or folder / REPORT
     result = AutoResult(
         schema=SCHEMA,

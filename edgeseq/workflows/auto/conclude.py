@@ -9,6 +9,7 @@ from edgeseq.quantize.prefer import Choice
 from edgeseq.quantize.search import FP32
 from edgeseq.recipes import Recipe
 from edgeseq.report.auto import Candidate, Confirmed, Finding
+from edgeseq.tasks.base import Task
 from edgeseq.workflows.auto.lab import Lab
 from edgeseq.workflows.auto.limits import Limits
 from edgeseq.workflows.auto.settings import AutoSettings
@@ -38,6 +39,7 @@ def conclude(
     recipe: Recipe | None,
     lab: Lab,
     settings: AutoSettings,
+    task: Task | str | None,
     say: Progress,
 ) -> Conclusion:
     """Score the winner and fp32 on the test recordings, and write into the bundle what to ship.
@@ -52,6 +54,7 @@ def conclude(
         recipe: the winner; none: fp32 is not beaten.
         lab: with the test recordings.
         settings: of the search.
+        task: whose training recordings to calibrate on.
         say: is told what begins.
     """
     say("fp32 and the winner on the test recordings" if recipe else "fp32 on the test recordings")
@@ -70,7 +73,7 @@ def conclude(
         winner = next(one for one in candidates if one.name == recipe.name)
         because = won(winner, candidates[0], found, len(candidates) - 1)
         choice = Choice(twin_name(variant, quantization(recipe).precision), because)
-    add_twins(bundle, recipe, lab.evidence, lambda _: choice, hot=settings.hot, say=say)
+    add_twins(bundle, recipe, lab.evidence, lambda _: choice, task=task, hot=settings.hot, say=say)
     return Conclusion(FP32 if broken else recipe.name, because, tuple(confirmed), broken)
 
 

@@ -92,8 +92,7 @@ class Lab:
 
     def _streams(self, recipe: Recipe) -> Sequence[Array]:
         how = quantization(recipe)
-        calibrated = how.method == "static" or "static" in how.nodes.values()
-        return self.draw(how.calibration) if calibrated else ()
+        return self.draw(how.calibration) if how.calibrated else ()
 
     @cached_property
     def _common(self) -> dict[str, Any]:
