@@ -27,12 +27,9 @@ def write(folder, text, name="mine"):
 
 def test_lists_and_loads_every_shipped_recipe():
     assert list_recipes() == (
-        "fp16",
-        "int8-dynamic",
-        "int8-per-tensor",
-        "int8-static",
-        "streaming-fp32",
-    )
+        "fp16", "int4-weights", "int8-dynamic", "int8-per-tensor", "int8-static", "int8-weights",
+        "mixed", "streaming-fp32",
+    )  # fmt: skip
     for name in list_recipes():
         assert load_recipe(name).name == name
         assert load_recipe(name).gate_steps == 10_000
@@ -47,7 +44,8 @@ def test_fp32_promises_rounding_only():
 def test_int8_promises_one_decision_in_a_hundred_and_the_same_answer_everywhere():
     recipe, how = load_quantization("int8-dynamic")
     assert recipe.tolerance.changed_decisions == 0.01
-    assert how == Quantization("dynamic", reduce_range=True, int8_share=0.9, max_drop=0.5)
+    assert how == Quantization("dynamic", fit_pairs=True, int8_share=0.9, max_drop=0.5)
+    assert how.portable
 
 
 def test_fp16_promises_ten_times_less_than_fp32_and_more_than_int8():
@@ -109,7 +107,7 @@ def test_all_mistakes_at_once(tmp_path):
         ("bits = 4", 'bits: 4 needs method = "weights"; dynamic has 8 only'),
         ("block = 48", "block: 48 is not one of 16, 32, 64, 128, 256"),
         ("block = 512", "block: 512 is not one of"),
-        ('[quantize.nodes]\n"" = "fp32"', "nodes: an empty pattern matches nothing"),
+        ('[quantize.nodes]\n"" = "fp32"', 'nodes: "" has an empty pattern'),
         ('[quantize.nodes]\nW0 = "int3"', "nodes.W0: 'int3' is not one of 'fp32', 'dynamic', 'st"),
         ("[quantize.calibration]\nstreams = 0", "calibration.streams: 0 is not at least 1"),
         (
@@ -127,7 +125,7 @@ def test_impossible_quantization_is_refused(tmp_path, line, mistake):
 
 def test_impossible_quantization_is_refused_together():
     with pytest.raises(ConfigError) as caught:
-        Quantization("half", bits=4, block=7, nodes={" ": "int3"}, int8_share=0, max_drop=-1)
+        Quantization("half", bits=4, block=7, nodes={"W0|": "int3"}, int8_share=0, max_drop=-1)
     assert len(caught.value.mistakes) == 7
     with pytest.raises(ConfigError) as caught:
         Calibration(percentile=50, streams=0, shortest=0, longest=-1, seed=-1)
@@ -135,7 +133,8 @@ def test_impossible_quantization_is_refused_together():
 
 
 def test_the_first_pattern_that_matches_is_a_weights_scheme():
-    how = Quantization("dynamic", nodes={"W0": "weights8", "W*": "weights4", "[Rh]*": "fp32"})
+    nodes = {"in|W0": "weights8", "W*": "weights4", "R?|head": "fp32"}
+    how = Quantization("dynamic", nodes=nodes)
     schemes = {name: how.scheme(name) for name in ("W0", "W1", "R0", "head", "embed")}
     assert schemes == {
         "W0": "weights8", "W1": "weights4", "R0": "fp32", "head": "fp32", "embed": "dynamic",

@@ -73,7 +73,7 @@ def quantize(
 
     \b
     edgeseq quantize bundle --recipe int8-dynamic
-    edgeseq quantize bundle --recipe fp16
+    edgeseq quantize bundle --recipe my-recipe.toml
     edgeseq quantize bundle --auto --max-drop 0.5 -o report.html
     """
     from edgeseq.extras import require

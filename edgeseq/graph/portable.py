@@ -7,7 +7,7 @@ What is said here of kernels was read in ONNX Runtime's MLAS and holds bit for b
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from edgeseq.graph.weights import INTEGER_ACCURACY, subgraphs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+T = TypeVar("T", bound=np.generic)
 
 SATURATES = "x86 CPUs without VNNI add two products of u8 x s8 in 16 bits, too few for such weights"
 WRAPS = "Arm CPUs without dot product add two products of s8 x s8 in 16 bits, too few for -128"
@@ -28,9 +30,8 @@ CONVOLVES = (
     "not modelled, and some two weights of a filter are too large"
 )
 
-_LOWEST, _HIGHEST = -(2**15), 2**15 - 1
-_BYTE = 255
-"""Largest value of an unsigned activation."""
+HIGHEST_SUM = 128
+"""Largest sum of two weights of the same sign whose products with bytes fit 16 bits: 255 * 128."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,21 @@ def summary(found: Sequence[Dependence], names: int = 3) -> str:
 
 
 def saturating_pairs(weights: NDArray[np.int8]) -> int:
-    """Count pairs of `(..., K, N)` whose two products with bytes can leave 16 bits (`vpmaddubsw`).
+    """Count pairs of `(..., K, N)` whose two products with bytes can leave 16 bits."""
+    return int(np.count_nonzero(sums_of_pairs(weights.astype(np.int32)) > HIGHEST_SUM))
 
-    A pair is two neighbours along K that are added before their sum is widened: 0 and 1, 2 and 3.
-    Of different signs they never saturate, of the same only above 128 together.
+
+def sums_of_pairs(weights: NDArray[T]) -> NDArray[T]:
+    """Return how far from zero the products of each pair of `(..., K, N)` can add up, in weights.
+
+    A pair is two neighbours along K that `vpmaddubsw` adds before their sum is widened: 0 and 1, 2
+    and 3. A byte may be zero, so weights of different signs count alone.
     """
     first, second = _split(weights, block=2)
-    highest = _BYTE * (np.maximum(first, 0) + np.maximum(second, 0))
-    lowest = _BYTE * (np.minimum(first, 0) + np.minimum(second, 0))
-    return int(np.count_nonzero((highest > _HIGHEST) | (lowest < _LOWEST)))
+    above = np.maximum(first, 0) + np.maximum(second, 0)
+    below = np.minimum(first, 0) + np.minimum(second, 0)
+    sums: NDArray[T] = np.maximum(above, -below)[..., 0, :]
+    return sums
 
 
 def wrapping_pairs(weights: NDArray[np.int8]) -> int:
@@ -110,13 +117,13 @@ def wrapping_pairs(weights: NDArray[np.int8]) -> int:
     return int(np.count_nonzero((first == -128) & (second == -128)))
 
 
-def _split(weights: NDArray[np.int8], block: int) -> NDArray[np.int32]:
+def _split(weights: NDArray[T], block: int) -> NDArray[T]:
     """Cut K into blocks, the last filled with zeros; return their first and second halves."""
     *outer, k, n = weights.shape
     blocks = -(-k // block)
-    wide = np.zeros((*outer, blocks * block, n), np.int32)
-    wide[..., :k, :] = weights
-    halves = wide.reshape(*outer, blocks, 2, block // 2, n)
+    filled = np.zeros((*outer, blocks * block, n), weights.dtype)
+    filled[..., :k, :] = weights
+    halves = filled.reshape(*outer, blocks, 2, block // 2, n)
     return np.moveaxis(halves, -3, 0)
 
 
