@@ -101,6 +101,12 @@ class Paired:
         return "beyond" if self.low > limit else "inconclusive"
 
 
+FOLDED = "its weights are stored as integers, but unpacked to floats when the file is loaded"
+UNFUSED = "its weights are stored as integers, but DequantizeLinear feeds a float product"
+IN_NAME_ONLY = (FOLDED, UNFUSED)
+"""Reasons in a census that break what the file's name says."""
+
+
 @dataclass(frozen=True)
 class Census:
     """What runs in integers in ONNX Runtime's optimised graph."""
@@ -113,6 +119,17 @@ class Census:
     """Nodes that multiply by weights in fp32."""
     onnxruntime: str = ""
     """Release whose optimised graph was counted."""
+    int8_macs: float | None = None
+    """Share of the multiply-accumulates that integer operators do, 0 to 1; none: not known."""
+    macs: int | None = None
+    """Multiply-accumulates of one frame, those of attention with a full ring; none: not known."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why each of the `float_nodes`, and of those that multiply two activations, is in floats."""
+
+    @property
+    def in_name_only(self) -> dict[str, str]:
+        """The nodes whose weights are integers in the file, yet are multiplied as floats."""
+        return {node: reason for node, reason in self.reasons.items() if reason in IN_NAME_ONLY}
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,8 @@ portable, a third finer. For signed weights whose activations are quantized on t
 it nothing is written, because the file would be int8 in name only."""
     max_drop: float = 0.5
     """Largest loss of the task's metric at which the variant may still be preferred: points \
-where the metric is a percentage, else per cent of fp32's value."""
+where the metric is a percentage, else per cent of fp32's value; the upper end of the drop's \
+interval has to stay within."""
 
     @property
     def precision(self) -> Precision:

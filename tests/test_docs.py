@@ -119,6 +119,71 @@ def paced_table() -> str:
     return "\n".join(lines)
 
 
+def int8_accuracy_table() -> str:
+    """What `tests/benchmarks/int8_accuracy.py` last found: accuracy, then bytes."""
+    table = json.loads((RESULTS / "int8_accuracy.json").read_text())
+    ages = list(table["accuracy"][0]["ages"])
+    heads = ["what it costs (95 %)", "fp32", *ages]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    for row in table["accuracy"]:
+        found = list(row["ages"].values())
+        fp32 = f"{row['ages']['whole windows']['fp32']:.1f} {row['metric'].split()[-1]}"
+        name = f"{row['task']} {row['family']}, `{row['recipe']}`"
+        lines.append("| " + " | ".join([name, fp32, *map(_drop, found)]) + " |")
+    lines += ["", " ".join([_limits(table), *_seeds(table)]), ""]
+    return "\n".join([*lines, *_bytes(table)])
+
+
+def _bytes(table: dict) -> list[str]:
+    """What the files of `har` are made of; those of `glucose` are in the JSON."""
+    lines = [
+        "| int8 file, bytes | all | weights | other constants | metadata | nodes, names "
+        "| share of fp32's | without other constants |",
+        "|---|" + "--:|" * 7,
+    ]
+    for row in table["sizes"]:
+        if row["task"] != "har":
+            continue
+        fp32, twin = row["fp32"], row["twin"]
+        parts = [twin[part] for part in ("total", "weights", "constants", "metadata", "graph")]
+        bare = [size["total"] - size["constants"] for size in (twin, fp32)]
+        cells = [*(f"{part:,}" for part in parts), f"{row['share']:.3f}"]
+        cells += [f"{bare[0] / bare[1]:.3f}"]
+        name = f"{row['family']} `{row['variant']}`, `{row['recipe']}`"
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    return lines
+
+
+def _drop(found: dict) -> str:
+    unit = " %" if found["unit"].startswith("%") else ""
+    word = "" if found["verdict"] == "within" else f", {found['verdict']}"
+    if needed := found["clusters needed"]:
+        word += f": about {needed} {found['by']} would tell"
+    return f"{found['drop']:.2f}{unit} ({found['low']:.2f} to {found['high']:.2f}){word}"
+
+
+def _limits(table: dict) -> str:
+    limits = table["limits"]
+    groups = dict.fromkeys(
+        f"{found['clusters']} {found['by']} ({row['task']})"
+        for row in table["accuracy"]
+        for found in row["ages"].values()
+    )
+    return (
+        f"Drop in points of window accuracy, limit {limits['har']:g}, or per cent of fp32's MAE, "
+        f"limit {limits['glucose']:g} %; the interval ends within unless a cell says otherwise. "
+        f"Clusters: {', '.join(groups)}."
+    )
+
+
+def _seeds(table: dict) -> list[str]:
+    return [
+        f"{row['task']} {row['family']}: {len(row['seeds'])} seeds."
+        for row in table["accuracy"]
+        if len(row["seeds"]) > 1
+    ]
+
+
 def memory_line() -> str:
     """What `tests/benchmarks/memory.py` last measured, the worst of its models."""
     table = json.loads((RESULTS / "memory.json").read_text())
@@ -186,6 +251,7 @@ README_BLOCKS = {
     "demo table": demo_table,
     "everywhere table": everywhere_table,
     "folds line": folds_line,
+    "int8 accuracy table": int8_accuracy_table,
     "memory line": memory_line,
     "paced table": paced_table,
     "reduce range table": reduce_range_table,
@@ -202,6 +268,15 @@ def test_page_is_in_step(page):
 @pytest.mark.parametrize("name", main.commands)
 def test_every_verb_is_shown_in_use(name):
     assert re.search(rf"^    edgeseq {name} |`edgeseq {name}`", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_every_block_is_found(page):
+    """A marker that is not understood would never be refreshed, and never be missed."""
+    text, seen = page.read_text(), []
+    found = {name: lambda name=name: seen.append(name) or "" for name in README_BLOCKS}
+    refresh(text, found)
+    assert len(seen) == text.count("<!-- generated:") == text.count("<!-- end of generated -->")
 
 
 def test_commands_in_readme_parse():

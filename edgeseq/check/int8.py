@@ -23,14 +23,19 @@ def census(subject: Subject) -> Finding:
         note = f"as recorded with ONNX Runtime {recorded.onnxruntime}; to count again: "
         return _enough(recorded, least, note + 'pip install "edgeseq[tools]"')
     counted = take_census(Path(subject.model.source))
-    if abs(counted.int8_weights - recorded.int8_weights) > 0.005:
+    if not counted.in_name_only and abs(counted.int8_weights - recorded.int8_weights) > 0.005:
         note = f"integer share here, but {recorded.int8_weights:.1%} in the manifest"
         return Finding("census", "broken", measured=counted.int8_weights, note=note)
     return _enough(counted, least, "counted in the optimised graph, = manifest")
 
 
 def _enough(found: Census, least: float, note: str) -> Finding:
-    where = ", ".join(found.float_nodes[:3])
+    if found.in_name_only:
+        where, reason = next(iter(found.in_name_only.items()))
+        more = len(found.in_name_only) - 1
+        also = f", and {more} more" if more else ""
+        return Finding("census", "broken", f"{where}{also}", 1 - found.int8_weights, note=reason)
+    where = "; ".join(f"{node}: {found.reasons.get(node, '')}" for node in found.float_nodes[:3])
     share = 1 - found.int8_weights
     note = f"share of weights that run in fp32, {note}"
     return kept_within("census", round(share, 6), round(1 - least, 6), where=where, note=note)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from edgeseq.bundle import Census
 from edgeseq.errors import ModelError
 from edgeseq.extras import require
+from edgeseq.graph.macs import multiplications
+from edgeseq.graph.reasons import TWO_ACTIVATIONS, why_float
 from edgeseq.graph.weights import operators, weight_uses
 
 if TYPE_CHECKING:
@@ -26,19 +28,32 @@ def take_census(path: Path, level: str = "all") -> Census:
         ModelError: ONNX Runtime cannot load the file.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
-    return count(optimised_graph(path, level), require("onnxruntime").__version__)
+    model = optimised_graph(path, level)
+    return count(model, require("onnxruntime").__version__, file=require("onnx").load(path))
 
 
-def count(model: "ModelProto", onnxruntime: str = "") -> Census:
-    """Take the census of a graph that is already optimised by ONNX Runtime `onnxruntime`."""
+def count(
+    model: "ModelProto", onnxruntime: str = "", *, file: "ModelProto | None" = None
+) -> Census:
+    """Take the census of a graph that is already optimised by ONNX Runtime `onnxruntime`.
+
+    `file`: what it was before, which has the reasons; none: what is optimised is all there is.
+    """
     uses = weight_uses(model)
     total = sum(use.elements for use in uses)
     int8 = sum(use.elements for use in uses if use.int8)
+    products = multiplications(model)
+    macs = sum(product.macs for product in products or ())
+    integer = sum(product.macs for product in products or () if product.integer)
+    between = [item.node for item in products or () if not item.weights and not item.integer]
     return Census(
         int8_weights=int8 / total if total else 0.0,
         operators=operators(model),
         float_nodes=tuple(use.node for use in uses if not use.int8),
         onnxruntime=onnxruntime,
+        int8_macs=integer / macs if macs else None,
+        macs=macs or None,
+        reasons=why_float(file or model, model) | dict.fromkeys(between, TWO_ACTIVATIONS),
     )
 
 

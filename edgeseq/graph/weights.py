@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 # Inputs that may hold weights, by operator. Biases, scales and lookup tables multiply nothing.
-_FLOAT = {
+FLOAT = {
     "Attention": (1,),  # com.microsoft: the joint projection; in ONNX's own, 1 is an activation
     "Conv": (1,),
     "ConvTranspose": (1,),
@@ -27,7 +27,7 @@ _FLOAT = {
     "NhwcFusedConv": (1,),
     "RNN": (1, 2),
 }
-_INT8 = {
+INTEGER = {
     "ConvInteger": (1,),
     "DynamicQuantizeLSTM": (1, 2),
     "DynamicQuantizeMatMul": (1,),
@@ -91,12 +91,42 @@ def all_nodes(graph: "GraphProto") -> "Iterator[NodeProto]":
             yield from all_nodes(inner)
 
 
+def all_graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
+    """Yield `graph` and the graphs in its nodes."""
+    yield graph
+    for node in graph.node:
+        for inner in subgraphs(node):
+            yield from all_graphs(inner)
+
+
 def subgraphs(node: "NodeProto") -> "Iterator[GraphProto]":
     """Yield the graphs in a node's attributes: the branches of If, the body of Loop and Scan."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
+
+
+def name_of(node: "NodeProto") -> str:
+    """Return the name of a node, or of its first output where it has none."""
+    return str(node.name or node.output[0])
+
+
+def is_integer(node: "NodeProto") -> bool:
+    """Say whether a node multiplies integers."""
+    if node.op_type == "MatMulNBits":
+        return any(
+            item.name == "accuracy_level" and item.i == INTEGER_ACCURACY for item in node.attribute
+        )
+    return node.op_type in INTEGER
+
+
+def constants_of(model: "ModelProto") -> dict[str, Constant]:
+    """Return every value that does not depend on inputs, subgraphs included, by name."""
+    found: dict[str, Constant] = {}
+    for _ in _uses(model.graph, {}, _sizes(model), found):
+        pass
+    return found
 
 
 def bits(dtype: int) -> int:
@@ -113,8 +143,12 @@ def bits(dtype: int) -> int:
 
 
 def _uses(
-    graph: "GraphProto", outer: Mapping[str, Constant], sizes: Mapping[str, int]
+    graph: "GraphProto",
+    outer: Mapping[str, Constant],
+    sizes: Mapping[str, int],
+    found: dict[str, Constant] | None = None,
 ) -> Iterator[WeightUse]:
+    """Yield the uses in `graph`; `found` gains its constants."""
     constants = {**outer, **{item.name: _stored(item, item.name) for item in graph.initializer}}
     for node in graph.node:
         derived = _derived(node, constants, sizes)
@@ -125,19 +159,19 @@ def _uses(
         if use is not None:
             yield use
         for inner in subgraphs(node):
-            yield from _uses(inner, constants, sizes)
+            yield from _uses(inner, constants, sizes, found)
+    if found is not None:
+        found |= constants
 
 
 def _use(node: "NodeProto", constants: Mapping[str, Constant]) -> WeightUse | None:
-    name = node.name or node.output[0]
+    name, integer = name_of(node), is_integer(node)
     if node.op_type == "MatMulNBits":
         attributes = {item.name: item.i for item in node.attribute}
         elements = attributes["K"] * attributes["N"]
-        integer = attributes.get("accuracy_level") == INTEGER_ACCURACY
         packed = (node.input[1],)
         return WeightUse(name, node.op_type, elements, elements, integer, packed, packed)
-    integer = node.op_type in _INT8
-    places = _INT8.get(node.op_type) or _FLOAT.get(node.op_type, ())
+    places = INTEGER.get(node.op_type) or FLOAT.get(node.op_type, ())
     inputs = [node.input[place] for place in places if place < len(node.input)]
     values = tuple(item for item in inputs if item in constants)
     if not values:

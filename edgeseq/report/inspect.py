@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
+from edgeseq.bundle import Census
 from edgeseq.graph.inspect import Inspection, Sizes
 from edgeseq.graph.portable import Dependence
 from edgeseq.graph.states import StatePair, Value
 
 LARGEST = 8
 """Constants that are listed."""
+NODES = 4
+"""Nodes that are listed for one reason."""
 
 
 def inspection_text(inspection: Inspection) -> str:
@@ -20,8 +23,8 @@ def inspection_text(inspection: Inspection) -> str:
         "state": _states(inspection),
         "operators": [_counts(inspection.operators)],
         "int8": _int8(inspection),
-        "bytes": [_sizes(inspection.sizes)],
         "on other CPUs": _other_cpus(inspection),
+        "bytes": [_sizes(inspection.sizes)],
         "bytes by operator": _bytes(inspection),
     }
     return "\n\n".join(
@@ -69,9 +72,30 @@ def _int8(inspection: Inspection) -> list[str]:
     if census is None:
         return [*lines, f"what runs in int8 is unknown: {inspection.optimised_missing}"]
     lines.append(f"{census.int8_weights:.0%} run in int8 in ONNX Runtime {census.onnxruntime}")
-    if 0 < census.int8_weights < 1:
-        lines.append(f"in fp32: {', '.join(census.float_nodes)}")
+    lines.append(_macs(census))
+    if inspection.stored_int8 or census.int8_weights:
+        lines += [f"in floats: {nodes}: {why}" for why, nodes in _by_reason(census.reasons).items()]
     return lines
+
+
+def _macs(census: Census) -> str:
+    if census.int8_macs is None:
+        return "how many multiply-accumulates a frame costs is not known"
+    return (
+        f"{census.int8_macs:.0%} of a frame's {census.macs:,} multiply-accumulates run in int8; "
+        "attention counts with a full ring"
+    )
+
+
+def _by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return the nodes of each reason, the first few by name."""
+    nodes: dict[str, list[str]] = {}
+    for node, reason in reasons.items():
+        nodes.setdefault(reason, []).append(node)
+    return {
+        reason: ", ".join(found[:NODES]) + (" …" if len(found) > NODES else "")
+        for reason, found in nodes.items()
+    }
 
 
 def _sizes(sizes: Sizes) -> str:

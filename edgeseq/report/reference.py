@@ -18,7 +18,7 @@ from edgeseq.errors import EdgeseqError
 from edgeseq.recipes import Recipe, list_recipes, load_recipe
 
 _BLOCK = re.compile(
-    r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
+    r"(<!-- generated: (?P<name>[a-z0-9 ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
 )
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from edgeseq.bench.machine import Machine
-from edgeseq.bundle import Accuracy, Bundle, Paired, Variant
+from edgeseq.bundle import Accuracy, Bundle, Census, Paired, Variant
 from edgeseq.devices import DeviceProfile
 from edgeseq.report.demo import REPORT, DemoResult
 from edgeseq.report.html.look import family_name, looks
@@ -94,7 +94,7 @@ def bundle_table(bundle: Bundle) -> RenderableType:
     ]
     metric = next((v.accuracy.metric for v in manifest.variants.values() if v.accuracy), "accuracy")
     columns = (
-        "variant", "KiB>", "int8 weights>", f"{metric}>", "drop (95 %)>", "error / RMS>",
+        "variant", "KiB>", "int8 weights (MACs)>", f"{metric}>", "drop (95 %)>", "error / RMS>",
         "decisions changed>", "step us (fp32)>", "needs ONNX Runtime>",
     )  # fmt: skip
     origin = manifest.origin
@@ -111,7 +111,7 @@ def _variant_row(name: str, variant: Variant, *, preferred: bool) -> tuple[str, 
     return (
         f"{name} *" if preferred else name,
         f"{variant.bytes / 1024:.0f}",
-        f"{census.int8_weights:.1%}" if census else "",
+        _share(census) if census else "",
         f"{variant.accuracy.value:.2f}" if variant.accuracy else NOT_MEASURED,
         _drop(variant.paired),
         f"{parity.relative_error:.1e}" if parity else NOT_MEASURED,
@@ -119,6 +119,12 @@ def _variant_row(name: str, variant: Variant, *, preferred: bool) -> tuple[str, 
         f"{latency.median_us:.1f} ({latency.fp32_median_us:.1f})" if latency else "",
         f">= {variant.contract.min_onnxruntime}",
     )
+
+
+def _share(census: Census) -> str:
+    """Return the shares in integers of weights and, if known, of multiply-accumulates."""
+    macs = "not known" if census.int8_macs is None else f"{census.int8_macs:.1%}"
+    return f"{census.int8_weights:.1%} ({macs})"
 
 
 def _drop(paired: Paired | None) -> str:

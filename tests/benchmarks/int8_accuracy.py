@@ -1,7 +1,7 @@
 """What quantizing costs in accuracy, window by window, early and late in a stream; and in bytes.
 
-    python tests/benchmarks/int8_accuracy.py                        # trains what is missing: hours
-    python tests/benchmarks/int8_accuracy.py --bundles DIR          # DIR/{task}-{family}-{fold}/bundle
+    python tests/benchmarks/int8_accuracy.py                  # trains what is missing: an hour
+    python tests/benchmarks/int8_accuracy.py --bundles DIR    # DIR/{task}-{family}-{fold}/bundle
     python tests/benchmarks/int8_accuracy.py --recipe int8-per-tensor int8-dynamic --seeds 0 1
 
 Every subject of `har` is a test person of one fold; `glucose` has one fold. The twin of the graph
@@ -30,10 +30,11 @@ from edgeseq.bundle import Bundle, load_bundle
 from edgeseq.claims.paired import clusters_needed, compare, pool
 from edgeseq.graph.inspect import file_sizes
 from edgeseq.quantize.file import quantize_file
-from edgeseq.recipes import load_recipe
+from edgeseq.recipes import load_quantization
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Losses, Task, stream
+from edgeseq.workflows.calibration import draw
 from edgeseq.workflows.evidence import frame_by_frame, never_reset
 
 FAMILIES = ("lstm", "gru", "transformer")
@@ -167,21 +168,27 @@ def stepped(bundle: Bundle) -> str:
 
 def measured(model: Model, bundle: Bundle, recipe: str, kept: Path) -> tuple[Ages, Ages]:
     """Return the losses of fp32 and its twin at every age, kept from an earlier run or new."""
-    variant = bundle.variant(stepped(bundle))
-    path = kept / f"{model.name}-{recipe}-{variant.sha256[:12]}.npz"
-    if not path.exists():
-        print(f"judging {model.name}, {recipe}", flush=True)
-        task = load_task(model.task)
-        with tempfile.TemporaryDirectory() as folder:
-            fp32 = bundle.file(stepped(bundle))
-            twin = Path(folder, "twin.onnx")
-            quantize_file(fp32, twin, load_recipe(recipe))
+    fp32, variant = bundle.file(stepped(bundle)), bundle.variant(stepped(bundle))
+    with tempfile.TemporaryDirectory() as folder:
+        twin = quantized(bundle, stepped(bundle), recipe, folder)
+        path = kept / f"{model.name}-{recipe}-{variant.sha256[:8]}-{files.sha256(twin)[:8]}.npz"
+        if not path.exists():
+            print(f"judging {model.name}, {recipe}", flush=True)
+            task = load_task(model.task)
             sides = [
                 by_age(StreamModel.load(file, settings=variant.session), task, model.fold)
                 for file in (fp32, twin)
             ]
-        save(path, sides)
+            save(path, sides)
     return restored(path)
+
+
+def quantized(bundle: Bundle, variant: str, recipe: str, folder: str) -> Path:
+    """Write the variant's twin, calibrated on training recordings where the recipe asks for it."""
+    twin, (loaded, how) = Path(folder, "twin.onnx"), load_quantization(recipe)
+    streams = draw(bundle, how.calibration).streams if how.calibrated else ()
+    quantize_file(bundle.file(variant), twin, loaded, streams=streams)
+    return twin
 
 
 def by_age(model: StreamModel, task: Task, fold: int) -> Ages:
@@ -231,8 +238,7 @@ def weighed(model: Model, bundle: Bundle, recipe: str) -> Iterator[dict[str, Any
         if variant.precision != "fp32":
             continue
         with tempfile.TemporaryDirectory() as folder:
-            twin = Path(folder, "twin.onnx")
-            quantize_file(bundle.file(name), twin, load_recipe(recipe))
+            twin = quantized(bundle, name, recipe, folder)
             before, after = file_sizes(bundle.file(name)), file_sizes(twin)
         yield {
             "recipe": recipe,

@@ -242,6 +242,29 @@ def test_fp32_in_the_name_of_int8_breaks_the_census(int8_of, copy_of):
     assert [f.promise for _, f in check_bundle(bundle, ["int8"]).broken] == ["census"]
 
 
+def test_integers_that_are_unpacked_break_the_census_with_the_reason(int8_of, copy_of):
+    """int8 weights → DequantizeLinear → LSTM: small, called int8, and fp32 when it runs."""
+
+    def store_as_integers(model):
+        for name in ("W0", "R0"):
+            weight = numpy_helper.to_array(initializer(model, name))
+            scale = np.float32(np.abs(weight).max() / 127)
+            model.graph.initializer.remove(initializer(model, name))
+            parts = {f"{name}_int8": np.round(weight / scale).astype(np.int8), f"{name}_s": scale}
+            model.graph.initializer.extend(
+                numpy_helper.from_array(np.asarray(array), key) for key, array in parts.items()
+            )
+            model.graph.node.insert(0, helper.make_node("DequantizeLinear", list(parts), [name]))
+
+    bundle = copy_of(int8_of["lstm"])
+    bundle.file("int8").write_bytes(bundle.file("fp32").read_bytes())
+    bundle = rewrite(bundle, store_as_integers, variant="int8")
+    broken = {f.promise: f for _, f in check_bundle(bundle, ["int8"]).broken}
+    assert "stored as integers, but DequantizeLinear feeds" in broken["census"].note
+    assert broken["census"].where == "LSTM_3"
+    assert broken["census"].measured == 1
+
+
 def test_int8_that_changes_decisions_is_told(int8_of, copy_of):
     """Coarser by 64: what a bad calibration does."""
 

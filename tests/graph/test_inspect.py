@@ -111,7 +111,9 @@ def test_int8_share_by_element(tmp_path):
     assert inspection.weights == 20
     assert inspection.stored_int8 == pytest.approx(0.6)
     assert inspection.optimised.int8_weights == pytest.approx(0.6)
-    assert "in fp32: floats" in inspection_text(inspection)
+    assert inspection.optimised.int8_macs == pytest.approx(0.6)
+    assert "  60% of a frame's 20 multiply-accumulates run in int8" in inspection_text(inspection)
+    assert "  in floats: floats: its weights are fp32 in the file" in inspection_text(inspection)
 
 
 def test_what_other_cpus_answer_differently_is_named(tmp_path):
@@ -236,6 +238,7 @@ def test_text_shows_every_section(silero):
         "int8",
         "  0% of 512 weights are stored in int8",
         f"  0% run in int8 in ONNX Runtime {inspect_model(silero).optimised.onnxruntime}",
+        "  0% of a frame's 512 multiply-accumulates run in int8; attention counts with a full ring",
         "",
         "bytes",
         f"  weights 2,048 B, other constants 512 B, contract and other metadata 0 B, nodes and "
