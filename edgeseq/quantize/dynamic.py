@@ -47,7 +47,7 @@ def quantize_dynamic(
                 op_types_to_quantize=["LSTM", "MatMul"],
                 nodes_to_quantize=nodes,
                 per_channel=how.per_channel,
-                reduce_range=how.reduce_range and not how.fit_pairs,
+                reduce_range=how.reduce_range,
                 weight_type={"s8": tool.QuantType.QInt8, "u8": tool.QuantType.QUInt8}[how.weights],
                 extra_options={"EnableSubgraph": True},  # the body of a Scan
             )

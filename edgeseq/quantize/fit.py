@@ -51,7 +51,8 @@ def refit(quantized: "ModelProto", floats: "ModelProto", wanted: Collection[str]
     """Put the weights `wanted` of `floats` into `quantized` anew, with scales that `fit` finds.
 
     The weights are those that ONNX Runtime's tool has put there, under its names; what it left in
-    floats stays. An operator LSTM holds `(1, 4 H, K)`, its int8 twin `(1, K, 4 H)`.
+    floats, or turned round, stays as it is. An operator LSTM holds `(1, 4 H, K)`, its int8 twin
+    `(1, K, 4 H)`.
     """
     to_array, from_array = (getattr(require("onnx").numpy_helper, f"{way}_array")
                             for way in ("to", "from"))  # fmt: skip
