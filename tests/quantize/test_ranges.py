@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -56,6 +56,7 @@ def raw_divergence(counts, start, end):
     return sum(a * np.log(a / b) for a, b in zip(p, q, strict=True))
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.data(), st.sampled_from([4, 33, 4096]))
 def test_order_and_batches_do_not_matter_and_memory_is_bounded(values, data, bins):
     order = data.draw(st.permutations(range(len(values))))
@@ -68,6 +69,7 @@ def test_order_and_batches_do_not_matter_and_memory_is_bounded(values, data, bin
     assert one.with_zeros.sum() == one.total == len(values)
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from([8, 4096]))
 def test_counts_are_those_of_the_values(values, bins):
     histogram = histogram_of(values, range(1, len(values)), bins)
@@ -88,12 +90,14 @@ def test_counts_are_those_of_the_values(values, bins):
         assert 2 * len(histogram.counts) + 2 > bins
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from(METHODS))
 def test_every_range_covers_zero_and_no_more_than_the_values(values, method):
     found = find_range(histogram_of(values), method)
     assert min(values.min(), 0) <= found.low <= 0 <= found.high <= max(values.max(), 0)
 
 
+@settings(deadline=None)
 @given(FINITE.filter(lambda x: x <= 0), FINITE.filter(lambda x: x >= 0), st.floats(0, 1))
 def test_bytes_are_half_a_step_off_inside_and_zero_is_exact(low, high, share):
     found = Range(low, high)
