@@ -103,7 +103,7 @@ def _auto(
     as_json: bool,
 ) -> None:
     """Search, show, keep; exit 3 where the winner breaks a limit on the test recordings."""
-    from edgeseq.report.auto import auto_sheets
+    from edgeseq.report.auto_sheets import auto_sheets
     from edgeseq.workflows.auto import AutoSettings, quantize_auto
 
     if report and report.suffix not in (".html", ".htm"):

@@ -7,8 +7,8 @@ from report.reading import Page, figures
 from report.synthetic_auto import WEIGHTS, auto_result, stays
 
 from edgeseq.errors import PromiseError
-from edgeseq.report.auto import (
-    AutoResult,
+from edgeseq.report.auto import AutoResult
+from edgeseq.report.auto_sheets import (
     auto_sheets,
     candidates_sheet,
     confirmed_sheet,

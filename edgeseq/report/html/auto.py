@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from edgeseq.claims.pareto import front
-from edgeseq.report.auto import (
-    AutoResult,
-    Candidate,
-    Sensitivity,
+from edgeseq.report.auto import AutoResult, Candidate, Sensitivity
+from edgeseq.report.auto_sheets import (
     candidates_sheet,
     conclusion,
     confirmed_sheet,
