@@ -10,6 +10,13 @@ from edgeseq.recipes import Quantization, Recipe, Scheme
 
 BITS: dict[Scheme, int] = {"weights4": 4, "weights8": 8, "dynamic": 8, "static": 8, "fp32": 32}
 """What a value of a weight takes in the file, scales aside."""
+READS: dict[Scheme, tuple[str, ...]] = {
+    "dynamic": ("weights", "per_channel", "reduce_range", "fit_pairs"),
+    "static": ("per_channel", "reduce_range", "calibration"),
+    "weights8": ("block",),
+    "weights4": ("block",),
+}
+"""Parameters of a quantization that a scheme reads."""
 SHARE = 0.9
 """Of the weights that are to run in integers, how many have to."""
 
@@ -59,16 +66,15 @@ def mix(
 def _parameters(
     usual: Scheme, sizes: Mapping[Scheme, int], bases: Mapping[Scheme, Recipe]
 ) -> Quantization:
-    """Return the usual scheme's parameters, and those that only another scheme reads."""
+    """Return the usual scheme's parameters, and from other bases those that it does not read."""
     how = quantization(bases[usual])
-    for scheme in sizes:
-        own = quantization(bases[scheme])
-        if scheme == "static":
-            how = replace(how, calibration=own.calibration)
-        elif scheme.startswith("weights"):
-            how = replace(how, block=own.block)
-        else:
-            how = replace(how, weights=own.weights)
+    taken = set(READS[usual])
+    for scheme in READS:
+        if scheme in sizes:
+            own = quantization(bases[scheme])
+            new = [name for name in READS[scheme] if name not in taken]
+            how = replace(how, **{name: getattr(own, name) for name in new})
+            taken |= set(new)
     return how
 
 

@@ -15,11 +15,13 @@ ELEMENTS = {"W0": 100, "R0": 400, "head": 10, "odd[1]*": 90}
 @pytest.fixture
 def bases():
     dynamic = load_recipe("int8-dynamic")
-    how = replace(dynamic.quantize, method="weights", bits=4, block=32, portable=False)
+    how = replace(
+        dynamic.quantize, method="weights", bits=4, block=32, portable=False, fit_pairs=False
+    )
     tolerance = replace(dynamic.tolerance, noise=0.2)
     four = replace(dynamic, name="four", quantize=how, tolerance=tolerance, gate_steps=20_000)
     calibration = Calibration(ranges="mse", seed=3)
-    how = replace(dynamic.quantize, method="static", calibration=calibration)
+    how = replace(dynamic.quantize, method="static", calibration=calibration, fit_pairs=False)
     static = replace(dynamic, name="static", quantize=how)
     return {"dynamic": dynamic, "weights4": four, "static": static}
 
@@ -51,7 +53,23 @@ def test_each_scheme_keeps_its_parameters(bases):
     assert how.method == "dynamic"
     assert how.block == 32
     assert how.calibration == Calibration(ranges="mse", seed=3)
-    assert how.per_channel
+    assert how.fit_pairs
+
+
+def test_the_parameters_of_a_minority_are_its_own(bases):
+    how = mixed(bases, R0="weights4", head="dynamic").quantize
+    assert (how.method, how.bits, how.block) == ("weights", 4, 32)
+    assert how.fit_pairs
+    bases["dynamic"] = replace(
+        bases["dynamic"],
+        quantize=replace(bases["dynamic"].quantize, fit_pairs=False, per_channel=False),
+    )
+    how = mixed(bases, R0="weights4", head="dynamic").quantize
+    assert not how.fit_pairs
+    assert not how.per_channel
+    # Where two schemes read one parameter, that of most weights counts.
+    assert mixed(bases, R0="static", head="dynamic").quantize.per_channel
+    assert not mixed(bases, R0="dynamic", head="static").quantize.per_channel
 
 
 def test_promises_are_those_of_the_weakest_scheme(bases):
