@@ -27,9 +27,9 @@ class Finding(StoredResult):
     parity: Parity | None = None
     """The stream of real frames against fp32's outputs."""
     accuracy: Accuracy | None = None
-    """Its score on the validation recordings."""
+    """Its score on the same recordings."""
     paired: Paired | None = None
-    """What it loses there against fp32, frame by frame."""
+    """What it loses against fp32: frame by frame on validation, on test window by window."""
     refused: str = ""
     """Why it could not be made."""
 

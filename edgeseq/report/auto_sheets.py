@@ -121,9 +121,9 @@ def _worst(
 def notes(result: AutoResult) -> tuple[str, ...]:
     """Return on what the choice rests, where it was measured, and where its recipe is."""
     parts = [
-        f"Chosen on {_part(result.validation)} of the validation side; the test side "
-        f"({_part(result.test)}) was scored once, at the end. Limit: {result.max_drop:g} "
-        f"{unit(result)}.",
+        f"Chosen on {_part(result.validation)} of the validation side, losses counted by frame; "
+        f"the test side ({_part(result.test)}) was scored once, at the end, losses counted by "
+        f"window. Limit: {result.max_drop:g} {unit(result)}.",
         f"Times measured on {machine_line(result.machine)}.",
     ]
     if result.recipe:

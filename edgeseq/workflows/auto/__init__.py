@@ -16,7 +16,7 @@ from edgeseq.report.auto import SCHEMA, AutoResult, Candidate, Finding, Part
 from edgeseq.report.html.auto import render
 from edgeseq.specs import to_toml
 from edgeseq.tasks.base import Task
-from edgeseq.workflows.auto.conclude import conclude
+from edgeseq.workflows.auto.ending import conclude
 from edgeseq.workflows.auto.finals import choose, timed, with_verdicts
 from edgeseq.workflows.auto.kept import Kept
 from edgeseq.workflows.auto.lab import Lab
@@ -81,7 +81,7 @@ def quantize_auto(
         selection = choose(candidates)
         recipe = trials.recipes[selection.winner] if selection.winner else None
         candidates = with_verdicts(candidates, selection)
-        tested = replace(lab, evidence=test)
+        tested = replace(lab, evidence=test, by_frame=False)
         ending = conclude(bundle, variant, candidates, recipe, tested, settings, task, say)
     page = report or folder / REPORT
     result = AutoResult(

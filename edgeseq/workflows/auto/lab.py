@@ -39,6 +39,8 @@ class Lab:
     kept: Kept[Finding]
     scratch: Path
     """Where files of candidates lie for as long as this runs."""
+    by_frame: bool = True
+    """Count losses frame by frame, which tells candidates apart; else by window, as scores do."""
 
     def reference(self) -> Finding:
         """Return the score of fp32 itself."""
@@ -82,7 +84,7 @@ class Lab:
         made = files.sha256(file), file.stat().st_size
         if not scored:
             return Finding(SCHEMA, *made, self._original.parity(model))
-        judged = self._original.judge(model, by_frame=True)
+        judged = self._original.judge(model, by_frame=self.by_frame)
         return Finding(SCHEMA, *made, judged.parity, judged.accuracy, judged.paired)
 
     def _key(self, recipe: Recipe, what: str) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class Lab:
             "settings": dataclasses.asdict(self.settings),
             "frames": _hash([self.evidence.frames]),
             "scored": _hash(array for one in scored for array in (one.frames, one.target)),
+            "by_frame": self.by_frame,
             "seed": self.evidence.seed,
             "producer": producer(),
             "onnxruntime": machine.onnxruntime,

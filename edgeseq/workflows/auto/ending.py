@@ -44,8 +44,8 @@ def conclude(
 ) -> Conclusion:
     """Score the winner and fp32 on the test recordings, and write into the bundle what to ship.
 
-    The test recordings choose nothing, but they may forbid: a winner that is seen to break a limit
-    there is not shipped.
+    The test recordings choose nothing, but they may forbid: a winner that is not seen to keep the
+    limits there, too, is not preferred, just as no other twin would be.
 
     Args:
         bundle: gains the winner as a twin of every fp32 variant.
@@ -65,16 +65,17 @@ def conclude(
         return Conclusion(FP32, because, tuple(confirmed))
     found = lab.judge(recipe)
     confirmed.append(Confirmed(recipe.name, found))
-    broken = Limits(settings.max_drop).refuted(recipe, found)
-    if broken:
-        because = f"{recipe.name}, chosen on validation, is {'; '.join(broken)} on test"
+    limits = Limits(settings.max_drop)
+    if doubts := limits.broken(recipe, found):
+        because = f"{recipe.name}, chosen on validation, is {'; '.join(doubts)} on test"
         choice = Choice(variant, because)
     else:
         winner = next(one for one in candidates if one.name == recipe.name)
         because = won(winner, candidates[0], found, len(candidates) - 1)
         choice = Choice(twin_name(variant, quantization(recipe).precision), because)
     add_twins(bundle, recipe, lab.evidence, lambda _: choice, task=task, hot=settings.hot, say=say)
-    return Conclusion(FP32 if broken else recipe.name, because, tuple(confirmed), broken)
+    chosen, broken = FP32 if doubts else recipe.name, limits.refuted(recipe, found)
+    return Conclusion(chosen, because, tuple(confirmed), broken)
 
 
 def won(winner: Candidate, fp32: Candidate, tested: Finding, tried: int) -> str:
