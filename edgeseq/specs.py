@@ -1,4 +1,4 @@
-"""Strict TOML: a table becomes a frozen dataclass, or every mistake in it is named at once.
+"""Strict TOML: a table becomes a frozen dataclass and back, or every mistake is named at once.
 
 A dataclass is the schema. Its fields may be `str`, `int`, `float`, `bool`, `Literal[...]`,
 `tuple[X, ...]`, `dict[str, X]`, another dataclass, or any of these `| None`.
@@ -6,9 +6,11 @@ A dataclass is the schema. Its fields may be `str`, `int`, `float`, `bool`, `Lit
 
 import dataclasses
 import difflib
+import json
+import re
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,6 +28,58 @@ def load_toml(file: Traversable, schema: type[T]) -> T:
     except (OSError, UnicodeDecodeError) as error:
         raise EdgeseqError(f"cannot read {file}: {error}") from None
     return parse(table, schema, where=str(file))
+
+
+def to_toml(value: Any) -> str:  # noqa: ANN401 - any dataclass
+    """Return a dataclass as TOML that `load_toml` reads back; what is a default is left out."""
+    return "\n".join(_lines(_said(value), ())) + "\n"
+
+
+def _said(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return the fields that are no defaults."""
+    said = {}
+    for field in dataclasses.fields(value):
+        own = getattr(value, field.name)
+        made = field.default_factory
+        default = field.default if made is dataclasses.MISSING else made()
+        if own is not None and own != default:
+            said[field.name] = _plain(own)
+    return said
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a field
+    if dataclasses.is_dataclass(value):
+        return _said(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(own) for key, own in value.items()}
+    return [*map(_plain, value)] if isinstance(value, tuple) else value
+
+
+def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    """Yield a table's lines: its own values first, as TOML wants it, then the tables in it."""
+    if path:
+        yield f"\n[{'.'.join(map(_key, path))}]"
+    inner = {key: own for key, own in table.items() if isinstance(own, Mapping)}
+    for key, own in table.items():
+        if key not in inner:
+            yield f"{_key(key)} = {_written(own)}"
+    for key, own in inner.items():
+        yield from _lines(own, (*path, key))
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _written(name)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, Mapping):
+        items = (f"{_key(key)} = {_written(own)}" for key, own in value.items())
+        return f"{{ {', '.join(items)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def parse(table: Mapping[str, Any], schema: type[T], *, where: str) -> T:

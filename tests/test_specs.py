@@ -1,12 +1,15 @@
 """A TOML becomes a frozen dataclass, or every mistake in it is named at once."""
 
+import tomllib
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeseq.errors import ConfigError, EdgeseqError
-from edgeseq.specs import load_toml, parse
+from edgeseq.specs import load_toml, parse, to_toml
 
 
 @dataclass(frozen=True)
@@ -119,3 +122,42 @@ def test_files(tmp_path):
         load_toml(file, Inner)
     file.write_text("size = 1")
     assert load_toml(file, Inner) == Inner(1)
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+INNERS = st.builds(Inner, size=st.integers(0, 9), names=st.lists(WORDS, max_size=3).map(tuple))
+OUTERS = st.builds(
+    Outer,
+    kind=st.sampled_from(["a", "b"]),
+    rate=st.floats(allow_nan=False),
+    inner=INNERS,
+    on=st.booleans(),
+    many=st.lists(INNERS, max_size=2).map(tuple),
+    by_name=st.dictionaries(WORDS, INNERS, max_size=3),
+    limit=st.none() | st.integers(-(10**9), 10**9),
+)
+
+
+@given(OUTERS)
+def test_what_is_written_is_read_back(value):
+    assert parse(tomllib.loads(to_toml(value)), Outer, where="x") == value
+
+
+def test_a_written_file_is_one_that_people_would_write():
+    value = Outer("a", 1e-5, Inner(1, ("W0", 'quo"ted')), by_name={"blocks.0.*": Inner(2)})
+    assert to_toml(value) == WRITTEN
+
+
+WRITTEN = """\
+kind = "a"
+rate = 1e-05
+
+[inner]
+size = 1
+names = ["W0", "quo\\"ted"]
+
+[by_name]
+
+[by_name."blocks.0.*"]
+size = 2
+"""

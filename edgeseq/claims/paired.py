@@ -44,7 +44,7 @@ def compare(fp32: Losses, twin: Losses, *, seed: int = 0) -> Paired | None:
     if len(sums.count) < 2 or (sums.relative and not sums.fp32.sum()):
         return None
     low, high = _interval(sums, seed)
-    if not sums.relative:
+    if not sums.relative and (fp32.count == 1).all():  # one decision a window
         unseen = _matched_proportions(twin.total - fp32.total)
         low, high = min(low, unseen[0]), max(high, unseen[1])
     return Paired(

@@ -19,16 +19,26 @@ SWEEP = KEPT | {"sweep", "dry_run", "rate", "seconds", "rounds"}
 
 def require_only(context: click.Context, mode: str, taken: set[str]) -> None:
     """Refuse options that were typed and that `mode` has no use for."""
-    typed = click.core.ParameterSource.COMMANDLINE
-    wrong = [
-        parameter.opts[-1]
-        for parameter in context.command.params
-        if parameter.name
-        and parameter.name not in taken
-        and context.get_parameter_source(parameter.name) == typed
-    ]
+    wrong = [option for name, option in _typed(context).items() if name not in taken]
     if wrong:
         raise UsageError(f"{mode} does not go with {', '.join(wrong)}; leave one of them out")
+
+
+def require_mode(context: click.Context, mode: str, own: set[str]) -> None:
+    """Refuse options that were typed without the `mode` that alone has a use for them."""
+    wrong = [option for name, option in _typed(context).items() if name in own]
+    if wrong:
+        raise UsageError(f"{', '.join(wrong)} goes with {mode}; add it, or leave the option out")
+
+
+def _typed(context: click.Context) -> dict[str, str]:
+    """Return the options that were typed, by parameter."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    return {
+        parameter.name: parameter.opts[-1]
+        for parameter in context.command.params
+        if parameter.name and context.get_parameter_source(parameter.name) == typed
+    }
 
 
 def soak(

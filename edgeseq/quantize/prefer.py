@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeseq.bundle import Accuracy, Variant
+from edgeseq.bundle import Accuracy, Parity, Variant
+from edgeseq.contract import Tolerance
 
 FASTER = 0.97
 """Latency over fp32's below which a variant is faster: nearer to 1, the next run may turn it."""
@@ -110,20 +111,23 @@ def _accuracy(fp32: Variant, int8: Variant, max_drop: float, missing: str) -> _F
     return _Finding(kept, f"{'as accurate' if kept else 'less accurate'} ({text})")
 
 
-def _tolerance(int8: Variant) -> Iterator[_Finding]:
-    """Yield what breaks the variant's tolerance; nothing where it is kept."""
-    parity, limit = int8.parity, int8.tolerance
-    if parity is None:
-        return
+def broken_tolerance(parity: Parity, limit: Tolerance) -> Iterator[str]:
+    """Yield what of a tolerance is broken, in words; nothing where it is kept."""
     if parity.changed_decisions > limit.changed_decisions:
         text = f"{parity.changed_decisions:.2%} of frames, limit {limit.changed_decisions:.2%}"
-        yield _Finding(False, f"changing decisions ({text})")
+        yield f"changing decisions ({text})"
     if parity.noise > limit.noise:
         text = f"RMS error {parity.noise:.2g} of the outputs' RMS, limit {limit.noise:g}"
-        yield _Finding(False, f"too noisy ({text})")
+        yield f"too noisy ({text})"
     if parity.relative_error > limit.relative_error:
         text = f"{parity.relative_error:.2g} of the outputs' RMS, limit {limit.relative_error:g}"
-        yield _Finding(False, f"out of tolerance ({text})")
+        yield f"out of tolerance ({text})"
+
+
+def _tolerance(int8: Variant) -> Iterator[_Finding]:
+    if int8.parity is not None:
+        for text in broken_tolerance(int8.parity, int8.tolerance):
+            yield _Finding(False, text)
 
 
 def _join(parts: list[str]) -> str:

@@ -1,5 +1,6 @@
 """The weights of a graph by name, and every product `x @ W` that multiplies by one."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,6 +44,13 @@ def products(model: "ModelProto") -> tuple[Product, ...]:
 def weight_names(model: "ModelProto") -> tuple[str, ...]:
     """Return the weights of `model` that can be quantized, by name, in order."""
     return tuple(dict.fromkeys(_names(model.graph, frozenset())))
+
+
+def weight_sizes(model: "ModelProto") -> dict[str, int]:
+    """Return how many values each weight has that can be quantized, by name, in order."""
+    sizes = {item.name: math.prod(item.dims) for item in model.graph.initializer}
+    inside = {product.weight: product.values.size for product in products(model)}
+    return {name: inside[name] if name in inside else sizes[name] for name in weight_names(model)}
 
 
 def weights_of(node: "NodeProto") -> tuple[str, ...]:

@@ -133,6 +133,9 @@ class Task(Protocol):
     ) -> Losses:
         """Return what the score is the mean of; `first`: only that many frames of each window."""
 
+    def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
+        """Return what is lost at every frame, each by itself: finer than what the score counts."""
+
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Per-frame decisions of outputs `(..., C)`: class numbers, or the values themselves."""
 

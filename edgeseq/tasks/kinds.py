@@ -15,6 +15,7 @@ from edgeseq.tasks.scoring import (
     classification_losses,
     classification_score,
     cut_windows,
+    frame_losses,
     value_losses,
     value_score,
 )
@@ -71,6 +72,10 @@ class Classification(_Declared):
         windows = cut_windows(recordings, self.window)
         return classification_losses(predict, windows, len(self.output.labels), first)
 
+    def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
+        """Return how many frames of each window are named wrongly."""
+        return frame_losses(predict, cut_windows(recordings, self.window))
+
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the class number of each frame."""
         classes: NDArray[Any] = outputs.argmax(axis=-1)
@@ -118,6 +123,10 @@ class Forecast(_Declared):
         """Return errors; `first`: of that many frames after the warm-up of each stretch."""
         windows = self._stretches(recordings)
         return value_losses(predict, windows, self.warmup, self.output.units, first)
+
+    def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
+        """Return errors: they are those of frames as they are."""
+        return self.losses(predict, recordings)
 
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the values."""

@@ -14,7 +14,7 @@ BATCH = 512
 """Windows in one call of a predictor."""
 
 
-WINDOW_ACCURACY = "window accuracy %"
+WINDOW_ACCURACY, FRAME_ACCURACY = "window accuracy %", "frame accuracy %"
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,17 @@ def classification_losses(
     outputs = run(predict, windows.frames)[:, :first]
     wrong = _decisions(outputs) != window_classes(windows.target, classes)
     return _losses(windows, 100.0 * wrong, np.ones(len(wrong)), WINDOW_ACCURACY, higher=True)
+
+
+def frame_losses(predict: Predict, windows: Windows) -> Losses:
+    """Return how many frames of each window are wrong, each decided by its own outputs alone."""
+    known = windows.target != UNKNOWN  # (N, L)
+    if not known.any():
+        raise DataError("no frame has a known class; use recordings that have labels")
+    wrong = known & (run(predict, windows.frames).argmax(axis=-1) != windows.target)
+    return _losses(
+        windows, 100.0 * wrong.sum(axis=1), known.sum(axis=1), FRAME_ACCURACY, higher=True
+    )
 
 
 def known_windows(windows: Windows, classes: int) -> Windows:

@@ -1,7 +1,8 @@
-"""What variants are judged on: real frames, and the task's test recordings where they are here."""
+"""What variants are judged on: real frames, and the task's recordings where they are here."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import Literal
 
 import numpy as np
 
@@ -20,57 +21,108 @@ SEQUENCE_FRAMES = 100
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What became of a task's metric; none where there is no task that it can be judged on."""
-
-    fp32: Accuracy | None
-    twin: Accuracy | None
-    paired: Paired | None
-
-
-@dataclass(frozen=True)
 class Evidence:
     """Real frames of one stream, and a judge of accuracy if there is one."""
 
     frames: Array
     """`(T, F)`."""
     task: Task | None = None
-    test: tuple[Recording, ...] = ()
+    recordings: tuple[Recording, ...] = ()
+    """Of one side of the task's split."""
     missing: str = ""
     """Why there is no task."""
+    seed: int = 0
+    """Drew the order of the stream's recordings, and draws the bootstrap."""
 
-    def losses(self, model: StreamModel) -> Losses | None:
-        """Judge `model` on the test recordings, fed as an app feeds it; none where it cannot be."""
+    def losses(self, model: StreamModel, *, by_frame: bool = False) -> Losses | None:
+        """Judge `model` on the recordings, fed as an app feeds it; none where it cannot be.
+
+        By window, as the score counts; or `by_frame`, which tells small losses apart, too.
+        """
         if self.task is None or not scorable(model.contract, self.task):
             return None
-        return self.task.losses(partial(frame_by_frame, model), self.test)
+        judge = self.task.frame_losses if by_frame else self.task.losses
+        return judge(partial(frame_by_frame, model), self.recordings)
 
-    def judge(self, fp32: StreamModel, twin: StreamModel) -> Judgement:
-        """Score both on the test recordings, and what the twin loses window by window."""
-        before, after = self.losses(fp32), self.losses(twin)
-        return Judgement(
-            fp32=as_accuracy(before) if before else None,
-            twin=as_accuracy(after) if after else None,
-            paired=compare_losses(before, after) if before and after else None,
-        )
+    def outputs(self, model: StreamModel) -> Array:
+        """Return what `model` says of the stream, `(T, C)`."""
+        return np.concatenate(frame_by_frame(model, as_streams(self.frames, model.contract)))
 
-    def parity(self, reference: StreamModel, model: StreamModel) -> Parity:
-        """Compare what `model` says of the stream with what `reference` says of it."""
-        frames = as_streams(self.frames, model.contract)
-        expected, outputs = (np.concatenate(frame_by_frame(m, frames)) for m in (reference, model))
-        return compare(expected, outputs, decision_rule(model.contract.output))
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a twin; none where there is no task that it can be judged on."""
+
+    parity: Parity
+    """Its stream against the original's."""
+    accuracy: Accuracy | None
+    paired: Paired | None
+    """What it loses against the original on the same windows or frames."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """An fp32 model and its answers, asked for once, that any number of twins are held against."""
+
+    model: StreamModel
+    evidence: Evidence
+
+    @cached_property
+    def outputs(self) -> Array:
+        """What it says of the stream, `(T, C)`."""
+        return self.evidence.outputs(self.model)
+
+    @cached_property
+    def losses(self) -> Losses | None:
+        """What it gets wrong, window by window; none where it cannot be judged."""
+        return self.evidence.losses(self.model)
+
+    @cached_property
+    def frame_losses(self) -> Losses | None:
+        """What it gets wrong, frame by frame; none where it cannot be judged."""
+        return self.evidence.losses(self.model, by_frame=True)
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """Its score; none where it cannot be judged."""
+        return as_accuracy(self.losses) if self.losses else None
+
+    def parity(self, twin: StreamModel) -> Parity:
+        """Compare what `twin` says of the stream with what the original says."""
+        outputs = self.evidence.outputs(twin)
+        return compare(self.outputs, outputs, decision_rule(twin.contract.output))
+
+    def judge(self, twin: StreamModel, *, by_frame: bool = False) -> Judgement:
+        """Compare `twin` on the stream and on the task, there by window or `by_frame`."""
+        parity, lost = self.parity(twin), self.evidence.losses(twin)
+        if lost is None or self.losses is None:
+            return Judgement(parity, None, None)
+        pair = (self.losses, lost)
+        if by_frame:
+            own = self.evidence.losses(twin, by_frame=True)
+            pair = (self.frame_losses or self.losses, own or lost)
+        paired = compare_losses(*pair, seed=self.evidence.seed)
+        return Judgement(parity, as_accuracy(lost), paired)
 
 
 def gather(
-    bundle: Bundle, steps: int, *, task: Task | str | None = None, accuracy: bool = True
+    bundle: Bundle,
+    steps: int,
+    *,
+    task: Task | str | None = None,
+    accuracy: bool = True,
+    side: Literal["validation", "test"] = "test",
+    seed: int = 0,
 ) -> Evidence:
-    """Load the test recordings of the bundle's fold; without them, its reference has to do.
+    """Load the recordings of the bundle's fold; without them, its reference has to do.
 
     Args:
         bundle: what will be judged.
         steps: frames to stream, where there are recordings.
         task: the task to judge on; none: what the model was trained on, if its data is here.
         accuracy: false: do without a task.
+        side: of the split; what is reported of a choice is not what the choice was made by.
+        seed: draws the order of the recordings in the stream, and the bootstrap.
 
     Raises:
         UsageError: `task` is unknown, or has other frames than the bundle.
@@ -82,13 +134,13 @@ def gather(
         return Evidence(reference, missing="it was not asked for")
     try:
         judge = load_judge(bundle, task)
-        test = judge.split(origin.fold).test
+        recordings = getattr(judge.split(origin.fold), side)
     except (DataError, ConfigError, UsageError) as error:
         if task is not None:
             raise
         return Evidence(reference, missing=str(error).splitlines()[0])
     require_same_frames(judge, bundle)
-    return Evidence(stream(test, steps), judge, test)
+    return Evidence(stream(recordings, steps, seed=seed), judge, recordings, seed=seed)
 
 
 def load_judge(bundle: Bundle, task: Task | str | None = None) -> Task:

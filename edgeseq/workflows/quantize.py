@@ -16,17 +16,20 @@ from edgeseq.extras import require
 from edgeseq.graph.weights import operators
 from edgeseq.quantize.file import quantize_file
 from edgeseq.quantize.half import halve_file
+from edgeseq.quantize.mix import quantization
 from edgeseq.quantize.prefer import Choice, prefer
 from edgeseq.recipes import PRECISIONS, Precision, Recipe, load_quantization
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks.base import Array, Task
 from edgeseq.workflows.calibration import Drawn, draw
-from edgeseq.workflows.evidence import Evidence, gather, is_stepped
+from edgeseq.workflows.evidence import Evidence, Original, gather, is_stepped
 from edgeseq.workflows.producer import producer
 
 HOT = HotSettings(rounds=20)
 
 Progress = Callable[[str], None]
+Choose = Callable[[Mapping[str, Variant]], Choice]
+"""fp32 variants and their new twins, judged → which variant of the bundle to ship."""
 
 
 def quantize_bundle(
@@ -67,23 +70,50 @@ def quantize_bundle(
         raise BundleError(f"{path} has no fp32 variant to quantize. Export it again")
     say = progress or (lambda _: None)
     evidence = gather(bundle, loaded.gate_steps, task=task, accuracy=accuracy)
+    drop = how.max_drop if max_drop is None else max_drop
+
+    def choose(variants: Mapping[str, Variant]) -> Choice:
+        return _choose(bundle.manifest, variants, how.precision, drop, evidence.missing)
+
+    return add_twins(bundle, loaded, evidence, choose, task=task, hot=hot, say=say)
+
+
+def add_twins(
+    bundle: Bundle,
+    recipe: Recipe,
+    evidence: Evidence,
+    choose: Choose,
+    *,
+    task: Task | str | None = None,
+    hot: HotSettings = HOT,
+    say: Progress,
+) -> Bundle:
+    """Add a twin to every fp32 variant, judged on `evidence`; `choose` says which to ship.
+
+    What has to be calibrated is, on the training recordings of `task`.
+    """
+    how = quantization(recipe)
     drawn = draw(bundle, how.calibration, task=task) if how.calibrated else None
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        variants, models = _quantized(bundle, loaded, how.precision, drawn, scratch, evidence, say)
+        variants, models = _quantized(bundle, recipe, how.precision, drawn, scratch, evidence, say)
         say("latency of all variants in turns")
         variants = _timed(variants, models, how.precision, evidence.frames, hot)
-        drop = how.max_drop if max_drop is None else max_drop
-        choice = _choose(bundle.manifest, variants, how.precision, drop, evidence.missing)
         others = {n: v for n, v in bundle.manifest.variants.items() if n not in variants}
-        manifest = replace(
-            bundle.manifest,
-            variants=variants | others,
-            preferred=choice.preferred,
-            preferred_because=choice.because,
-        )
-        _swap(bundle, scratch, manifest)
-    return load_bundle(path)
+        manifest = replace(bundle.manifest, variants=variants | others)
+        _swap(bundle, scratch, prefer_in(manifest, choose(variants)))
+    return load_bundle(bundle.path)
+
+
+def set_preferred(bundle: Bundle, choice: Choice) -> Bundle:
+    """Write into the manifest which of its variants to ship."""
+    write_manifest(bundle.path, prefer_in(bundle.manifest, choice))
+    return load_bundle(bundle.path)
+
+
+def prefer_in(manifest: Manifest, choice: Choice) -> Manifest:
+    """Return the manifest with a choice in it."""
+    return replace(manifest, preferred=choice.preferred, preferred_because=choice.because)
 
 
 def twin_name(fp32: str, precision: str) -> str:
@@ -120,13 +150,14 @@ def _quantized(
         models[name] = StreamModel.load(bundle.file(name), settings=fp32.session)
         models[twin] = StreamModel.load(file, settings=fp32.session)
         say(f"{twin}: {len(evidence.frames):,} frames against {name}, accuracy of both")
-        judged = evidence.judge(models[name], models[twin])
-        variants[name] = replace(fp32, accuracy=judged.fp32 or fp32.accuracy)
+        original = Original(models[name], evidence)
+        judged = original.judge(models[twin])
+        variants[name] = replace(fp32, accuracy=original.accuracy or fp32.accuracy)
         variants[twin] = replace(
             made,
             contract=models[twin].contract,
-            parity=evidence.parity(models[name], models[twin]),
-            accuracy=judged.twin,
+            parity=judged.parity,
+            accuracy=judged.accuracy,
             paired=judged.paired,
         )
     return variants, models

@@ -104,6 +104,17 @@ def test_windows_that_repeat_in_a_cluster_add_no_certainty():
     assert often.clusters == once.clusters == 10
 
 
+def test_frames_of_a_window_are_no_decisions_of_their_own():
+    """25 frames a window: what one window may still do is a frame or two, not all 25."""
+    who, count = np.repeat(np.arange(10), 4), np.full(40, 25)
+    wrong = np.where(np.arange(40) % 4, 0.0, 300.0)
+    found = compare(
+        losses(wrong, who, count=count), losses(wrong + 5 * (who % 2), who, count=count)
+    )
+    assert found.drop == pytest.approx(0.1)
+    assert 0 < found.low < found.high < 0.2
+
+
 def test_what_has_not_happened_yet_may():
     """No decision changed in 320 windows: a drop of 0.5 points is not ruled out, 1 is."""
     same = losses(np.zeros(320), np.repeat(np.arange(10), 32))

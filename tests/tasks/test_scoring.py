@@ -12,6 +12,7 @@ from edgeseq.tasks.scoring import (
     classification_losses,
     classification_score,
     cut_windows,
+    frame_losses,
     run,
     value_losses,
     value_score,
@@ -130,6 +131,23 @@ def test_losses_are_what_the_score_is_the_mean_of():
     assert losses.start.tolist() == [0, 4, 8, 12, 16, 20, 24] * 3
     for subject, value in score.per_subject.items():
         assert 100 - losses.total[losses.subject == subject].mean() == pytest.approx(value)
+
+
+def test_frames_are_decided_each_by_itself():
+    """Outputs say 0, 1, 1, 0 of both windows; one frame's class is unknown."""
+    windows = cut_windows([classes(range(8), [0, 1, 1, 1, 0, 1, UNKNOWN, 0])], 4)
+    outputs = np.tile(np.eye(2, dtype=np.float32)[[0, 1, 1, 0]], (2, 1, 1))
+    losses = frame_losses(lambda _: outputs, windows)
+    assert (losses.total.tolist(), losses.count.tolist()) == ([100, 0], [4, 3])
+    assert losses.value == pytest.approx(100 - 100 / 7)
+    assert (losses.metric, losses.higher_is_better) == ("frame accuracy %", True)
+    assert losses.start.tolist() == [0, 4]
+
+
+def test_frames_without_a_class_cannot_be_judged():
+    windows = cut_windows([classes(range(4), [UNKNOWN] * 4)], 4)
+    with pytest.raises(DataError, match="no frame has a known class"):
+        frame_losses(lambda frames: frames, windows)
 
 
 def test_losses_of_the_first_frames_only():

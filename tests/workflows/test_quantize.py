@@ -12,10 +12,10 @@ from edgeseq.bundle import Bundle, load_bundle, write_manifest
 from edgeseq.check import check_bundle
 from edgeseq.errors import BundleError, EdgeseqError, PromiseError, UsageError
 from edgeseq.recipes import PRECISIONS, load_recipe
-from edgeseq.runtime import StreamSession
+from edgeseq.runtime import StreamModel, StreamSession
 from edgeseq.tasks import load_task
 from edgeseq.workflows import quantize
-from edgeseq.workflows.evidence import frame_by_frame, gather, is_stepped, never_reset
+from edgeseq.workflows.evidence import Original, frame_by_frame, gather, is_stepped, never_reset
 from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.producer import producer
 from edgeseq.workflows.quantize import fp32_name, quantize_bundle, twin_name
@@ -162,6 +162,36 @@ def test_a_task_with_other_frames_is_refused(lstm_bundle, walk):
 def test_the_task_is_found_from_any_directory(lstm_bundle, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert gather(lstm_bundle, 100).missing == ""
+
+
+def test_the_two_sides_of_a_split_are_different_people(lstm_bundle):
+    test, validation = (gather(lstm_bundle, 500, side=side) for side in ("test", "validation"))
+    split = test.task.split(0)
+    names = [[item.name for item in one.recordings] for one in (test, validation)]
+    assert names == [[item.name for item in side] for side in (split.test, split.validation)]
+    assert set(names[0]).isdisjoint(names[1])
+    assert len(validation.frames) == 500
+    again = gather(lstm_bundle, 500, side="validation", seed=1)
+    assert not np.array_equal(again.frames, validation.frames)
+
+
+def test_an_original_answers_once_for_all_of_its_twins(quantized, monkeypatch):
+    model, twin = (StreamModel.load(quantized.path, variant=name) for name in ("fp32", "int8"))
+    evidence = gather(quantized, 200)
+    asked: list[str] = []
+
+    def spy(asked_of: StreamModel, frames: np.ndarray) -> np.ndarray:
+        asked.append("fp32" if asked_of is model else "int8")
+        return frame_by_frame(asked_of, frames)
+
+    monkeypatch.setattr("edgeseq.workflows.evidence.frame_by_frame", spy)
+    original = Original(model, evidence)
+    first, second = original.judge(twin), original.judge(twin, by_frame=True)
+    assert (first.parity, first.accuracy) == (second.parity, second.accuracy)
+    assert first.paired.count == first.accuracy.count
+    assert second.paired.count == 25 * first.paired.count  # frames of a window
+    assert asked.count("fp32") == 3  # the stream, windows, frames
+    assert asked.count("int8") == 2 + 3
 
 
 class _OtherFrames:
@@ -316,7 +346,7 @@ def test_halved_bundles_pass_check(lstm, transformer_bundle, tmp_path):
 
 def test_frame_by_frame_is_the_apps_stream(quantized):
     """In a batch, one loud stream sets the scale for all: int8 then answers otherwise."""
-    from edgeseq.runtime import StreamModel, predict
+    from edgeseq.runtime import predict
 
     model = StreamModel.load(quantized.path, variant="int8")
     frames = np.stack([quantized.reference["frames"][:30], quantized.reference["frames"][:30] * 50])
@@ -347,7 +377,6 @@ def test_graphs_without_state_are_compared_in_sequences(run_of, tmp_path, frames
 
 
 def test_a_stream_that_is_never_reset_goes_on_from_call_to_call(quantized):
-    from edgeseq.runtime import StreamModel, StreamSession
 
     model = StreamModel.load(quantized.path, variant="int8")
     frames = np.ascontiguousarray(quantized.reference["frames"][:40], np.float32)
