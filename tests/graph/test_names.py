@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from export.small import Loop, frames_of, graph_of
+from export.small import Loop, frames_of, graph_of, model_of
 
 from edgeseq.graph.names import shorten
 from edgeseq.graph.weights import all_nodes, weight_uses
