@@ -53,20 +53,40 @@ def machine_line(machine: dict, versions: dict) -> str:
 def baseline_table() -> str:
     """What `tests/benchmarks/baseline.py` last measured."""
     table = json.loads((RESULTS / "baseline.json").read_text())
-    lines = ["| one step, median | µs | share of B's time (95 %) |", "|---|--:|--:|"]
+    names = [name for name in next(iter(table["models"].values()))["p50_us"] if name != "B"]
+    heads = ["one step, median: share of B's time", "B, µs", *(f"`{name}`" for name in names)]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
     for model, result in table["models"].items():
         ratios = {ratio["candidate"]: ratio for ratio in result["ratios"]}
-        for name, median in result["p50_us"].items():
-            ratio = ratios.get(name)
-            share = (
-                f"{ratio['ratio']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
-                if ratio
-                else "1"
-            )
-            what = (
-                "B: `torch.onnx.export`, default session, `run()`" if name == "B" else f"`{name}`"
-            )
-            lines.append(f"| {model}, {what} | {median:.1f} | {share} |")
+        shares = [f"{ratios[name]['ratio']:.2f}" for name in names]
+        lines.append(f"| {model} | {result['p50_us']['B']:.1f} | {' | '.join(shares)} |")
+    widest = max(
+        (ratio["high"] - ratio["low"]) / 2
+        for result in table["models"].values()
+        for ratio in result["ratios"]
+    )
+    lines += [
+        "",
+        f"95 % intervals are at most ±{widest:.2f}. Measured on "
+        f"{machine_line(table['machine'], table['versions'])}.",
+    ]
+    return "\n".join(lines)
+
+
+def choices_table() -> str:
+    """What `tests/benchmarks/choices.py` last measured."""
+    table = json.loads((RESULTS / "choices.json").read_text())
+    models = list(table["models"])
+    choices = list(dict.fromkeys(name for rows in table["models"].values() for name in rows))
+    lines = [f"| time of a frame | {' | '.join(models)} |", "|---|" + "--:|" * len(models)]
+    for name in choices:
+        found = [table["models"][model].get(name) for model in models]
+        cells = (f"{row['ratio']:.2f}" if row else "" for row in found)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    nodes = (table["models"][model][choices[0]]["nodes"] for model in models)
+    theirs = (table["models"][model]["B"]["nodes"] for model in models)
+    lines.append(f"| nodes of the shipped graph | {' | '.join(map(str, nodes))} |")
+    lines.append(f"| nodes of B | {' | '.join(map(str, theirs))} |")
     lines += ["", f"Measured on {machine_line(table['machine'], table['versions'])}."]
     return "\n".join(lines)
 
@@ -319,6 +339,7 @@ README_BLOCKS = {
     "static latency": static_latency,
     "commands": commands,
     "baseline table": baseline_table,
+    "choices table": choices_table,
     "demo table": demo_table,
     "everywhere table": everywhere_table,
     "folds line": folds_line,

@@ -28,7 +28,6 @@ from edgeseq.bundle import (
 from edgeseq.check.parity import compare, decision_rule
 from edgeseq.errors import PromiseError, UsageError
 from edgeseq.export import Form, build_graph
-from edgeseq.models import GRUSpec, TransformerSpec
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks import load_task, stored_name
@@ -100,7 +99,7 @@ class _Export:
         """Write graphs and reference into `folder`; return the manifest that goes with them."""
         reference = self._reference(folder)
         variants = {"fp32": self._variant(folder, "fp32", self.settings.frames or "T")}
-        if self._has_faster_step():
+        if self._has_step():
             variants["step"] = self._variant(folder, "step", 1, newest=True)
         return Manifest(
             name=f"{Path(self.task.name).stem}-{self.checkpoint.family}",
@@ -112,14 +111,14 @@ class _Export:
             preferred_because="no other precision is in this bundle",
         )
 
-    def _has_faster_step(self) -> bool:
-        """Say whether one frame a call has a faster graph.
+    def _has_step(self) -> bool:
+        """Say whether one frame a call gets a graph of its own, which is faster in every family.
 
-        The Transformer's has newer operators; the GRU's int8 twin has no loop there.
+        An LSTM's is a node less a layer, a GRU's int8 twin has no loop, a Transformer's has newer
+        operators.
         """
         settings = self.settings
-        free = settings.form == "step" and settings.streams is None and settings.frames is None
-        return free and isinstance(self.model.spec, GRUSpec | TransformerSpec)
+        return settings.form == "step" and settings.streams is None and settings.frames is None
 
     def _variant(
         self, folder: Path, name: str, frames: "int | str", *, newest: bool = False
