@@ -92,7 +92,7 @@ signed whatever is asked for."""
     """Use 7 of the 8 bits, so that products of two bytes do not saturate on x86 without VNNI."""
     fit_pairs: bool = False
     """Instead of 7 bits for all, make each scale as fine as two neighbouring weights allow: as \
-portable, a third finer. For signed weights whose activations are quantized on the fly."""
+portable, a third finer. For signed weights of the schemes dynamic and static."""
     portable: bool = True
     """Promise the same answer on every CPU: a file that could not keep it is not written."""
     int8_share: float = 0.9

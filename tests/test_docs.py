@@ -8,11 +8,13 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 
 from edgeseq.cli import main
+from edgeseq.recipes import Calibration, load_quantization
 from edgeseq.report.demo import DemoResult
 from edgeseq.report.reference import BLOCKS, refresh
 from edgeseq.report.text import demo_rows
@@ -159,7 +161,8 @@ def _drop(found: dict) -> str:
     word = "" if found["verdict"] == "within" else f", {found['verdict']}"
     if needed := found["clusters needed"]:
         word += f": about {needed} {found['by']} would tell"
-    return f"{found['drop']:.2f}{unit} ({found['low']:.2f} to {found['high']:.2f}){word}"
+    drop, low, high = (f"{round(found[name], 2) + 0:.2f}" for name in ("drop", "low", "high"))
+    return f"{drop}{unit} ({low} to {high}){word}"
 
 
 def _limits(table: dict) -> str:
@@ -201,6 +204,71 @@ def folds_line() -> str:
     """What `tests/benchmarks/har_folds.py` last found, in one sentence."""
     means = json.loads((RESULTS / "har_folds.json").read_text())["mean"]
     return "; ".join(f"{name} {value:.1f} %" for name, value in means.items()) + "."
+
+
+CALIBRATED = {
+    "rolling": "static, rolling state",
+    "windows": "static, windows from reset",
+    "zero": "static, zero state",
+}
+
+
+def calibration_table() -> str:
+    """What `tests/benchmarks/calibration.py` last found of state, with the recipe's ranges."""
+    table = json.loads((RESULTS / "calibration.json").read_text())
+    ranges = load_quantization("int8-static")[1].calibration.ranges
+    lines = [
+        "| model | calibrated with | SQNR of frames 1 to 10 | of frames 9,001 to 10,000 "
+        "| decisions changed | score lost |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for name, cells in table["means"].items():
+        rows = {"dynamic": cells["dynamic"]}
+        rows |= {text: cells[f"{arm} {ranges}"] for arm, text in CALIBRATED.items()}
+        unit = " points" if name.startswith("har") else " %"
+        for what, row in rows.items():
+            changed = f"{row['changed after 10000']:.1%}" if name.startswith("har") else ""
+            lines.append(
+                f"| {name} | {what} | {row['sqnr_db after 10']:.1f} dB "
+                f"| {row['sqnr_db after 10000']:.1f} dB | {changed} | {row['loss']:+.2f}{unit} |"
+            )
+    folds = ", ".join(
+        f"{name} {cells['dynamic']['folds']}" for name, cells in table["means"].items()
+    )
+    lines += ["", f"Means over folds ({folds}); ranges: `{ranges}`. " + calibrated_on(table)]
+    return "\n".join(lines)
+
+
+def calibrated_on(table: dict) -> str:
+    """Where the arithmetic ran: CPUs round alike, but the kernels are theirs."""
+    return f"Computed on {machine_line(table['machine'], {})}."
+
+
+def ranges_table() -> str:
+    """What `tests/benchmarks/calibration.py` last found of four ways to read a range."""
+    means = json.loads((RESULTS / "calibration.json").read_text())["means"]
+    methods = get_args(get_type_hints(Calibration)["ranges"])
+    lines = [f"| SQNR of frames 9,001 to 10,000, dB | {' | '.join(methods)} |"]
+    lines += ["|---|" + "--:|" * len(methods)]
+    for name, cells in means.items():
+        found = [cells[f"rolling {method}"] for method in methods]
+        row = (f"{cell['sqnr_db after 10000']:.1f} ({cell['worst sqnr_db']:.1f})" for cell in found)
+        lines.append(f"| {name} | {' | '.join(row)} |")
+    return "\n".join([*lines, "", "In brackets the worst fold."])
+
+
+def static_latency() -> str:
+    """What `tests/benchmarks/calibration.py --latency` last measured."""
+    table = json.loads((RESULTS / "calibration.json").read_text())
+    lines = ["| one step, median µs | fp32 | dynamic | static | static to dynamic (95 %) |"]
+    lines += ["|---|--:|--:|--:|--:|"]
+    for name, found in table["latency"].items():
+        times = " | ".join(f"{found['p50_us'][key]:.1f}" for key in ("fp32", "dynamic", "static"))
+        ratio = found["static to dynamic"]
+        interval = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
+        lines.append(f"| {name} | {times} | {ratio['ratio']:.2f} ({interval}) |")
+    lines += ["", f"Measured on {machine_line(table['latency machine'], {})}."]
+    return "\n".join(lines)
 
 
 def everywhere_table() -> str:
@@ -246,6 +314,9 @@ def reduce_range_table() -> str:
 
 README_BLOCKS = {
     **BLOCKS,
+    "calibration table": calibration_table,
+    "ranges table": ranges_table,
+    "static latency": static_latency,
     "commands": commands,
     "baseline table": baseline_table,
     "demo table": demo_table,

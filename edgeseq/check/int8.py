@@ -8,6 +8,7 @@ from edgeseq.check.subject import Subject
 from edgeseq.errors import ConfigError, UsageError
 from edgeseq.extras import available
 from edgeseq.graph.census import take_census
+from edgeseq.graph.reasons import in_words
 from edgeseq.recipes import Quantization, load_recipe
 
 
@@ -35,7 +36,8 @@ def _enough(found: Census, least: float, note: str) -> Finding:
         more = len(found.in_name_only) - 1
         also = f", and {more} more" if more else ""
         return Finding("census", "broken", f"{where}{also}", 1 - found.int8_weights, note=reason)
-    where = "; ".join(f"{node}: {found.reasons.get(node, '')}" for node in found.float_nodes[:3])
+    floats = {node: found.reasons.get(node, "not said why") for node in found.float_nodes}
+    where = "; ".join(in_words(floats, most=3))
     share = 1 - found.int8_weights
     note = f"share of weights that run in fp32, {note}"
     return kept_within("census", round(share, 6), round(1 - least, 6), where=where, note=note)

@@ -212,6 +212,8 @@ def _part(subject: Subject) -> Array:
 def _against(subject: Subject) -> str:
     if subject.exact:
         return "frame by frame" if subject.unit == 1 else "a stream alone"
+    if subject.variant.calibration:
+        return "PyTorch"
     return "PyTorch; int8 rounds by a scale of the whole call, so no two ways are equal"
 
 

@@ -30,8 +30,9 @@ def check(
     """Prove, from BUNDLE alone, that whole sequence = frame by frame = any chunking.
 
     Also: streams batched = alone, reset = fresh, snapshot = never interrupted, int8 within its
-    drift. Needs no PyTorch. Exit 3 when a promise breaks, saying which, where and by how much;
-    with --device also when size, state or operators are not what the device allows.
+    drift and the same on every CPU. Needs no PyTorch. Exit 3 when a promise breaks, saying which,
+    where and by how much; with --device also when size, state or operators are not what the device
+    allows, or int8 would saturate there.
 
     \b
     edgeseq check bundle

@@ -11,7 +11,10 @@ from edgeseq.cli import options
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE.onnx")
 @options.as_json
 def inspect(file: Path, as_json: bool) -> None:
-    """Show inputs, outputs, state pairs, operators and what is int8 of any ONNX file."""
+    """Show inputs, outputs, state pairs, operators and what is int8 of any ONNX file.
+
+    And which of its nodes answer differently on different CPUs.
+    """
     from edgeseq.graph.inspect import inspect_model
     from edgeseq.report.inspect import inspection_text
 

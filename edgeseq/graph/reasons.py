@@ -26,6 +26,17 @@ def why_float(file: "ModelProto", optimised: "ModelProto") -> dict[str, str]:
     return {use.node: _reason(use, constants) for use in weight_uses(optimised) if not use.int8}
 
 
+def in_words(reasons: Mapping[str, str], most: int = 4) -> tuple[str, ...]:
+    """Return one sentence a reason: the first `most` nodes that it is true of, and the reason."""
+    nodes: dict[str, list[str]] = {}
+    for node, reason in reasons.items():
+        nodes.setdefault(reason, []).append(node)
+    return tuple(
+        f"{', '.join(found[:most])}{' …' if len(found) > most else ''}: {reason}"
+        for reason, found in nodes.items()
+    )
+
+
 def _reason(use: WeightUse, constants: Mapping[str, Constant]) -> str:
     if use.operator == "MatMulNBits":
         return UNPACKED

@@ -16,6 +16,7 @@ from edgeseq.errors import ModelError, PromiseError, UsageError
 from edgeseq.extras import require
 from edgeseq.graph.build import write_contract
 from edgeseq.graph.census import take_census
+from edgeseq.graph.reasons import in_words
 from edgeseq.graph.weights import all_graphs, all_nodes
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.dynamic import quantize_dynamic
@@ -210,9 +211,7 @@ def _properties(model: Any) -> dict[str, str]:  # noqa: ANN401 - ModelProto is u
 def _require_int8(census: Census, how: Quantization, source: Path) -> None:
     if census.int8_weights >= how.int8_share and not census.in_name_only:
         return
-    found = census.in_name_only or census.reasons
-    reasons = "; ".join(f"{node}: {found[node]}" for node in list(found)[:3])
-    reasons += " …" if len(found) > 3 else ""
+    reasons = "; ".join(in_words(census.in_name_only or census.reasons, most=3))
     raise PromiseError(
         f"{source.name} would be {how.precision} in name only: {1 - census.int8_weights:.0%} of "
         f"its weights still run in fp32 in ONNX Runtime {census.onnxruntime} ({reasons}); nothing "

@@ -17,6 +17,7 @@ from edgeseq.errors import PromiseError
 from edgeseq.extras import require
 from edgeseq.graph.weights import all_nodes, subgraphs
 from edgeseq.quantize.calibrate import Array, watch
+from edgeseq.quantize.fit import fit
 from edgeseq.quantize.products import Product, products
 from edgeseq.quantize.ranges import Range, find_range
 from edgeseq.recipes import Quantization
@@ -84,6 +85,9 @@ def quantize_weights(
     values: NDArray[np.float32], how: Quantization
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return int8 weights `(K, N)` and their scale, one a column `(N,)` or one for all `()`."""
+    if how.fit_pairs:
+        rounded, scales = fit(values, per_channel=how.per_channel)
+        return rounded, scales if how.per_channel else scales.max()
     largest = np.abs(values).max(axis=0 if how.per_channel else None)
     scale = np.where(largest > 0, largest / (_REDUCED if how.reduce_range else _FULL), 1)
     scale = scale.astype(np.float32)

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from edgeseq.bundle import Census
 from edgeseq.graph.inspect import Inspection, Sizes
 from edgeseq.graph.portable import Dependence
+from edgeseq.graph.reasons import in_words
 from edgeseq.graph.states import StatePair, Value
 
 LARGEST = 8
 """Constants that are listed."""
-NODES = 4
-"""Nodes that are listed for one reason."""
 
 
 def inspection_text(inspection: Inspection) -> str:
@@ -74,7 +73,7 @@ def _int8(inspection: Inspection) -> list[str]:
     lines.append(f"{census.int8_weights:.0%} run in int8 in ONNX Runtime {census.onnxruntime}")
     lines.append(_macs(census))
     if inspection.stored_int8 or census.int8_weights:
-        lines += [f"in floats: {nodes}: {why}" for why, nodes in _by_reason(census.reasons).items()]
+        lines += [f"in floats: {sentence}" for sentence in in_words(census.reasons)]
     return lines
 
 
@@ -85,17 +84,6 @@ def _macs(census: Census) -> str:
         f"{census.int8_macs:.0%} of a frame's {census.macs:,} multiply-accumulates run in int8; "
         "attention counts with a full ring"
     )
-
-
-def _by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
-    """Return the nodes of each reason, the first few by name."""
-    nodes: dict[str, list[str]] = {}
-    for node, reason in reasons.items():
-        nodes.setdefault(reason, []).append(node)
-    return {
-        reason: ", ".join(found[:NODES]) + (" …" if len(found) > NODES else "")
-        for reason, found in nodes.items()
-    }
 
 
 def _sizes(sizes: Sizes) -> str:

@@ -34,7 +34,11 @@ def test_two_answers_are_wrong_where_one_is_promised_or_predicted(everywhere):
     assert len(everywhere.wrong([noisy, decides])) == 2
     assert len(everywhere.wrong([replace(noisy, promised=False)])) == 1  # not foreseen
     assert len(everywhere.wrong([replace(noisy, predicted=True)])) == 1  # foreseen, yet promised
-    assert everywhere.wrong([noisy])[0].startswith("har fp32 int8, 1 a call, on an Arm: noise 2.0e")
+    said = f"har fp32 int8, 1 a call, on an Arm: noise {noisy.noise:.1e}, 0.00% of decisions"
+    assert everywhere.wrong([noisy]) == [said]
+    floats = replace(same, recipe="fp32", noise=everywhere.SAME_FLOATS)
+    assert everywhere.wrong([floats]) == []
+    assert len(everywhere.wrong([replace(floats, noise=same.noise)])) == 1
     assert not replace(same, noise=float("inf")).same
 
 
@@ -43,7 +47,7 @@ def test_every_recipe_of_integers_takes_part_and_one_warning(everywhere):
     assert {"int8-dynamic", "int8-per-tensor", everywhere.FULL_RANGE} <= found.keys()
     assert not {"fp16", "streaming-fp32"} & found.keys()
     warning = found[everywhere.FULL_RANGE].quantize
-    assert (warning.reduce_range, warning.portable) == (False, False)
+    assert (warning.reduce_range, warning.fit_pairs, warning.portable) == (False,) * 3
 
 
 def test_without_an_emulator_it_says_in_one_line_what_to_install(tmp_path):

@@ -3,7 +3,7 @@
     python tests/benchmarks/baseline.py
 
 Both sides have the same weights, N = T = 1, normalisation included. B is the natural PyTorch
-step module (`nn.LSTM` with stacked state; the Transformer with a shifted cache), exported by
+step module (`nn.LSTM`, `nn.GRU` with stacked state; the Transformer with a shifted cache), made by
 `torch.onnx.export(dynamo=True)` with its default opset, run by `InferenceSession.run` with default
 `SessionOptions`. The other side is edgeseq's file through the public `StreamSession.step()`.
 All run interleaved in one process on one pinned core; outputs are compared before they are timed.
@@ -31,38 +31,59 @@ from edgeseq.bench.latency import HotResult, HotSettings, measure_hot
 from edgeseq.bench.machine import this_machine
 from edgeseq.contract import Frame, Output, SessionSettings
 from edgeseq.export import build_graph
-from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 INPUTS, OUTPUTS = 40, 12
 FRAME = Frame(tuple(f"x{i}" for i in range(INPUTS)), ("1",) * INPUTS, 100.0)
 OUTPUT = Output("logits", tuple(f"class {i}" for i in range(OUTPUTS)))
-LSTM, TRANSFORMER = "LSTM 2x128", "Transformer d64 x 2, window 128"
-MODELS = {LSTM: LSTMSpec(128, 2), TRANSFORMER: TransformerSpec(64, 256, window=128)}
+Spec = LSTMSpec | GRUSpec | TransformerSpec
+INT8 = ("int8", "int8-per-tensor", "step-int8", "step-int8-per-tensor")
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A model, and the share of B's time that the best of some variants may take."""
+
+    spec: Spec
+    variants: tuple[str, ...]
+    limit: float
+
+
 TARGETS = {
-    LSTM: (("step-int8", "step-int8-per-tensor"), 0.55),
-    TRANSFORMER: (("step",), 0.45),
+    "LSTM 2x128": Target(LSTMSpec(128, 2), INT8, 0.47),
+    "LSTM 2x256": Target(LSTMSpec(256, 2), INT8, 0.42),
+    "GRU 2x128": Target(GRUSpec(128, 2), INT8, 0.65),
+    "Transformer d64 x 2, window 128": Target(
+        TransformerSpec(64, 256, window=128), ("fp32", "step", *INT8), 0.40
+    ),
+    "Transformer d128 x 4, window 128": Target(
+        TransformerSpec(128, 512, layers=4, window=128), INT8, 0.40
+    ),
 }
-"""The variants that count, and the share of B's time that they may take."""
 
 
-class LSTMStep(nn.Module):
-    """One frame through `nn.LSTM`, its state stacked as PyTorch has it."""
+class RecurrentStep(nn.Module):
+    """One frame through `nn.LSTM` or `nn.GRU`, its state stacked as PyTorch has it."""
 
     def __init__(self, model: SequenceModel) -> None:
         super().__init__()
         self.model = model
+        self.lstm = isinstance(model.spec, LSTMSpec)
 
     def initial(self) -> dict[str, Tensor]:
-        lstm = self.model.body.lstm
+        spec = self.model.spec
         # Two tensors: given one twice, the exporter makes h and c one input.
-        return {what: torch.zeros(lstm.num_layers, 1, lstm.hidden_size) for what in "hc"}
+        return {what: torch.zeros(spec.layers, 1, spec.hidden) for what in "hc"[: 1 + self.lstm]}
 
-    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         body = self.model.body
         x = (x - self.model.input_mean) / self.model.input_std
-        y, (h, c) = body.lstm(x, (h, c))
+        if not self.lstm:
+            y, h = body.gru(x, *state)
+            return body.head(y), h
+        y, (h, c) = body.lstm(x, state)
         return body.head(y), h, c
 
 
@@ -108,7 +129,7 @@ class TransformerStep(nn.Module):
 class Baseline:
     """What B runs: the file that `torch.onnx.export` makes of a step module."""
 
-    def __init__(self, step: LSTMStep | TransformerStep, path: Path) -> None:
+    def __init__(self, step: RecurrentStep | TransformerStep, path: Path) -> None:
         state = step.initial()
         names, self.path = list(state), path
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -148,7 +169,7 @@ class BaselineSession:
         return y[0, 0]
 
 
-def random_model(spec: LSTMSpec | TransformerSpec) -> SequenceModel:
+def random_model(spec: Spec) -> SequenceModel:
     torch.manual_seed(0)
     model = SequenceModel(spec, INPUTS, OUTPUTS).eval()
     model.input_mean.normal_()
@@ -177,10 +198,10 @@ def contenders(model: SequenceModel, folder: Path) -> dict[str, Path]:
     return files
 
 
-def candidates(spec: LSTMSpec | TransformerSpec, folder: Path) -> list[Candidate]:
+def candidates(spec: Spec, folder: Path) -> list[Candidate]:
     """Return B and edgeseq's variants of one model; all were seen to compute the same."""
     model = random_model(spec)
-    step = (LSTMStep if isinstance(spec, LSTMSpec) else TransformerStep)(model)
+    step = (TransformerStep if isinstance(spec, TransformerSpec) else RecurrentStep)(model)
     baseline = Baseline(step, folder / "b.onnx")
     print(f"  B: opset {baseline.opset}, {baseline.nodes} nodes", file=sys.stderr)
     frames = np.random.default_rng(0).standard_normal((2000, INPUTS)).astype(np.float32)
@@ -224,22 +245,24 @@ def main() -> None:
     settings = HotSettings(rounds=arguments.rounds, block=arguments.block)
     versions = {"torch": torch.__version__, "onnx": onnx.__version__}
     models = {}
-    for name, spec in MODELS.items():
+    for name, target in TARGETS.items():
         print(name)
         with tempfile.TemporaryDirectory() as folder:
-            result = measure_hot(candidates(spec, Path(folder)), settings)
+            result = measure_hot(candidates(target.spec, Path(folder)), settings)
         models[name] = {
             "p50_us": {key: value.p50_us for key, value in result.latencies.items()},
             "p99_us": {key: value.p99_us for key, value in result.latencies.items()},
             "ratios": [dataclasses.asdict(ratio) for ratio in result.ratios],
+            "limit": target.limit,
         }
         for variant in result.latencies:
             print(line(variant, result))
-        variants, limit = TARGETS[name]
-        for ratio in result.ratios:
-            if ratio.candidate in variants:
-                verdict = "reached" if ratio.ratio <= limit else "missed"
-                print(f"  {ratio.candidate}: {ratio.ratio:.2f} B, target {limit:.2f} B {verdict}")
+        best = min(
+            (ratio for ratio in result.ratios if ratio.candidate in target.variants),
+            key=lambda ratio: ratio.ratio,
+        )
+        verdict = "reached" if best.ratio <= target.limit else "missed"
+        print(f"  {best.candidate}: {best.ratio:.2f} B, target {target.limit:.2f} B {verdict}")
     print(machine, versions)
     if arguments.json:
         table = {"models": models, "machine": machine, "versions": versions}

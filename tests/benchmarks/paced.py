@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import onnxruntime
-from baseline import MODELS, BaselineSession, candidates
+from baseline import TARGETS, BaselineSession, candidates
 
 from edgeseq.bench.candidate import Candidate, of_file
 from edgeseq.bench.conditions import Watch
@@ -27,7 +27,7 @@ from edgeseq.bench.subjects import ONNXRUNTIME
 from edgeseq.contract import SessionSettings
 from edgeseq.runtime.model import session_options
 
-VARIANTS = ("fp32", "int8", "step", "step-int8")
+VARIANTS = ("fp32", "step", "step-int8")
 
 
 def contenders(spec: object, folder: Path) -> list[Candidate]:
@@ -63,15 +63,15 @@ def line(name: str, paced: Paced) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=100.0)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each candidate")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each candidate")
     parser.add_argument("--json", type=Path, help="also write the result here")
     arguments = parser.parse_args()
     settings = PaceSettings(arguments.rate, arguments.seconds)
     machine, watch, models = this_machine(), Watch(), {}
-    for name, spec in MODELS.items():
+    for name, target in TARGETS.items():
         print(name)
         with tempfile.TemporaryDirectory() as folder:
-            found, harness = measure_paced(contenders(spec, Path(folder)), settings)
+            found, harness = measure_paced(contenders(target.spec, Path(folder)), settings)
         for candidate, paced in {**found, "(the loop alone)": harness}.items():
             print(line(candidate, paced))
         models[name] = {

@@ -1,5 +1,6 @@
 """Static int8 is integer arithmetic on calibrated ranges, and ONNX Runtime runs it as such."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgeseq.bundle import Tolerance
 from edgeseq.contract import METADATA_KEY
 from edgeseq.errors import PromiseError, UsageError
 from edgeseq.graph.census import count, optimised_graph
+from edgeseq.graph.portable import dependences
 from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.file import quantize_file, quantize_model
@@ -213,6 +215,23 @@ def test_weights_have_seven_bits_a_column_or_what_the_recipe_says():
     assert scale == pytest.approx(2 / 64)
     full, _ = quantize_weights(values, Quantization("static", reduce_range=False))
     assert np.abs(full.astype(int)).max() == 127
+
+
+def test_scales_are_as_fine_as_two_neighbours_allow(tmp_path):
+    """Where both are large and of one sign, 7 bits; else up to 8, and no sum leaves 16 bits."""
+    values = np.array([[1.0, 1.0], [1.0, -1.0], [0.5, 0.25]], np.float32)
+    how = Quantization("static", fit_pairs=True)
+    found, scale = quantize_weights(values, how)
+    assert found[:2].tolist() == [[64, 127], [64, -127]]
+    assert scale.tolist() == pytest.approx([1 / 64, 1 / 127])
+    _, scale = quantize_weights(values, replace(how, per_channel=False))
+    assert scale == pytest.approx(1 / 64)
+    assert scale.shape == ()
+    onnx.save(with_ranges(product(tmp_path), RANGES, how), tmp_path / "int8.onnx")
+    assert count(optimised_graph(tmp_path / "int8.onnx")).int8_weights == 1
+    assert not dependences(onnx.load(tmp_path / "int8.onnx"))
+    full = with_ranges(product(tmp_path), RANGES, Quantization("static", reduce_range=False))
+    assert dependences(full)
 
 
 def test_one_scale_a_tensor_runs_in_int8_too(tmp_path):

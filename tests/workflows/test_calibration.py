@@ -8,6 +8,7 @@ import pytest
 
 from edgeseq.bench.latency import HotSettings
 from edgeseq.bundle import Calibrated, load_bundle, write_manifest
+from edgeseq.check import check_bundle
 from edgeseq.errors import EdgeseqError, UsageError
 from edgeseq.recipes import Calibration, load_recipe
 from edgeseq.shipped import shipped
@@ -100,8 +101,8 @@ def test_a_static_twin_says_how_it_was_calibrated(gru_bundle, tmp_path):
     folder = shutil.copytree(gru_bundle.path, tmp_path / "bundle")
     recipe = tmp_path / "mine.toml"
     text = (shipped("export") / "recipes" / "int8-static.toml").read_text()
-    text = text.replace('"int8-static"', '"mine"') + "streams = 5\nlongest = 200\n"
-    recipe.write_text(text)
+    text = text.replace('"int8-static"', '"mine"').replace("longest = 2048", "longest = 200")
+    recipe.write_text(text.replace("streams = 32", "streams = 5"))
     bundle = quantize_bundle(folder, recipe, accuracy=False, hot=QUICK)
     for name in ("int8", "step-int8"):
         made = bundle.variant(name)
@@ -112,3 +113,7 @@ def test_a_static_twin_says_how_it_was_calibrated(gru_bundle, tmp_path):
         assert made.parity.sqnr_db > 25
         assert made.contract.recipe == "mine"
     assert bundle.variant("fp32").calibration is None
+    report = check_bundle(bundle, ["int8"])
+    assert report.ok
+    notes = {finding.promise: finding.note for finding in report.variants["int8"]}
+    assert notes["chunks"] == "largest error / RMS against PyTorch"
