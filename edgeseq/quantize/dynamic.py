@@ -7,9 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeseq.errors import ModelError
 from edgeseq.extras import require
-from edgeseq.graph.weights import all_nodes
+from edgeseq.graph.weights import all_graphs, all_nodes
 from edgeseq.quantize.fit import refit
 from edgeseq.quantize.products import weights_of
 from edgeseq.recipes import Quantization
@@ -59,7 +61,36 @@ def quantize_dynamic(
             ) from None
     if how.fit_pairs:
         refit(quantized, model, wanted)
+    _drop_zero_points(quantized)
     return quantized
+
+
+def _drop_zero_points(model: "ModelProto") -> None:
+    """Remove the zero points of signed weights, a column of zeros for each: zero is the default.
+
+    The int8 LSTM wants them all the same, but takes one for all columns.
+    """
+    onnx = require("onnx")
+    graphs = tuple(all_graphs(model.graph))
+    zeros = {
+        item.name: item
+        for graph in graphs
+        for item in graph.initializer
+        if item.data_type == onnx.TensorProto.INT8
+        and item.name.endswith("_zero_point")
+        and not onnx.numpy_helper.to_array(item).any()
+    }
+    for node in all_nodes(model.graph):
+        if node.op_type == "MatMulInteger" and len(node.input) == 4 and node.input[3] in zeros:
+            del node.input[3]
+    read = {name for node in all_nodes(model.graph) for name in node.input}
+    for graph in graphs:
+        kept = [item for item in graph.initializer if item.name in read or item.name not in zeros]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+        for item in graph.initializer:
+            if item.name in zeros:
+                item.CopyFrom(onnx.numpy_helper.from_array(np.zeros(1, np.int8), item.name))
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from edgeseq.errors import ModelError, PromiseError, UsageError
 from edgeseq.extras import require
 from edgeseq.graph.build import write_contract
 from edgeseq.graph.census import take_census
+from edgeseq.graph.names import shorten
 from edgeseq.graph.reasons import in_words
-from edgeseq.graph.weights import all_graphs, all_nodes
+from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.dynamic import quantize_dynamic
 from edgeseq.quantize.gemm import take_gemms_apart
@@ -194,8 +195,7 @@ def _clean(
     model: "ModelProto", contract: Contract | None, producer: str, producer_version: str
 ) -> None:
     """Put back what the tool overwrote, drop what nobody reads, and write the new contract."""
-    for graph in all_graphs(model.graph):
-        del graph.value_info[:]  # shapes that ONNX Runtime infers again: 6 % of a small file
+    shorten(model)
     model.producer_name = producer
     model.producer_version = contract.producer if contract else producer_version
     properties = {key: value for key, value in _properties(model).items() if key not in _NOISE}

@@ -48,7 +48,7 @@ class Cpu:
 CPUS = (
     Cpu("x86-64, SSE4 only", "x86_64", "Nehalem"),
     Cpu("x86-64, AVX2 without VNNI", "x86_64", "Haswell", "avx2"),
-    Cpu("x86-64, AVX-512 with VNNI", "x86_64", "Icelake-Server", "avx512"),
+    Cpu("x86-64, AVX-512 with VNNI", "x86_64", "Icelake-Server", "avx512vnni"),
     Cpu("Arm, no dot product", "aarch64", "cortex-a72"),
     Cpu("Arm, dot product", "aarch64", "cortex-a76"),
     Cpu("Arm, 8-bit matrix product", "aarch64", "neoverse-v1"),
@@ -95,7 +95,7 @@ class Emulators:
 
     def release(self) -> str:
         """Return qemu's version."""
-        return _output([self.qemu("x86_64"), "--version"]).splitlines()[0]
+        return _output([self.qemu("x86_64"), "--version"]).split()[2]
 
     def qemu(self, architecture: str) -> Path:
         """Return the emulator, fetched if it is not installed."""

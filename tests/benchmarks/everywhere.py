@@ -45,7 +45,7 @@ SAME_NOISE, SAME_DECISIONS = 0.003, 0.002
 share of frames that decide otherwise. Integers are the same everywhere, floats round in the seventh
 digit; now and then that moves an activation across the border between two bytes, which is one part
 in 255 of one value, and a recurrent state carries it on for a while. Seen of trained 50k models:
-0.0008, and no other decision. Saturation makes 0.05 to 0.2."""
+0.0012, and no other decision. Saturation makes 0.05 to 0.2."""
 SAME_FLOATS = 1e-5
 """The same for fp32, whose largest error against PyTorch may be as much."""
 

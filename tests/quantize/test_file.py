@@ -8,15 +8,19 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from export.small import Loop, frames_of, graph_of, model_of, relative_error, whole
+import torch
+from export.small import FRAME, LOGITS, Loop, frames_of, graph_of, model_of, relative_error, whole
 from graph.handmade import lstm_and_head, save, tensor, value
 
 from edgeseq.bundle import Tolerance
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ModelError, PromiseError, UsageError
+from edgeseq.export import build_graph
 from edgeseq.graph.census import optimised_graph
+from edgeseq.graph.inspect import file_sizes
 from edgeseq.graph.portable import dependences
 from edgeseq.graph.weights import all_nodes
+from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names
@@ -401,3 +405,26 @@ def test_pytorchs_own_export_is_refused(tmp_path):
     with pytest.raises(PromiseError, match=r"9\d% of its weights still run in fp32.*node_LSTM"):
         quantize_file(tmp_path / "torch.onnx", tmp_path / "int8.onnx", RECIPE)
     assert not (tmp_path / "int8.onnx").exists()
+
+
+def random_file(folder, name, spec, **how):
+    torch.manual_seed(0)
+    model = SequenceModel(spec, FRAME.size, len(LOGITS.labels)).eval()
+    built = build_graph(model, FRAME, LOGITS, producer="test", recipe="streaming-fp32", **how)
+    onnx.save(built, folder / f"{name}.onnx")
+    return folder / f"{name}.onnx"
+
+
+@pytest.mark.parametrize("one_frame", [False, True])
+@pytest.mark.parametrize("kind", [LSTMSpec, GRUSpec, TransformerSpec])
+def test_int8_is_at_most_three_tenths_from_50k_weights(tmp_path, kind, one_frame):
+    """Constants that are not weights counted apart: they do not shrink, and do not grow."""
+    how = {"frames": 1, "newest": True} if one_frame else {}
+    source = random_file(
+        tmp_path, "fp32", kind.sized(50_000, FRAME.size, len(LOGITS.labels)), **how
+    )
+    quantize_file(source, tmp_path / "int8.onnx", RECIPE)
+    fp32, int8 = file_sizes(source), file_sizes(tmp_path / "int8.onnx")
+    assert fp32.weights > 4 * 45_000
+    assert int8.weights * 4 == fp32.weights
+    assert int8.total - int8.constants <= 0.30 * fp32.total
