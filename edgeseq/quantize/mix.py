@@ -12,7 +12,7 @@ BITS: dict[Scheme, int] = {"weights4": 4, "weights8": 8, "dynamic": 8, "static":
 """What a value of a weight takes in the file, scales aside."""
 READS: dict[Scheme, tuple[str, ...]] = {
     "dynamic": ("weights", "per_channel", "reduce_range", "fit_pairs"),
-    "static": ("per_channel", "reduce_range", "calibration"),
+    "static": ("per_channel", "reduce_range", "fit_pairs", "calibration"),
     "weights8": ("block",),
     "weights4": ("block",),
 }

@@ -177,3 +177,8 @@ class AutoResult(StoredResult):
         """Raise `PromiseError` where the winner broke a limit on the test recordings."""
         if self.broken:
             raise PromiseError(f"{self.because}; fp32 stays preferred")
+
+
+def brief(error: str) -> str:
+    """Return what an error says happened, without what to do about it."""
+    return error.splitlines()[0].partition(";")[0]

@@ -2,7 +2,7 @@
 
 from edgeseq.bundle import Paired
 from edgeseq.recipes import Scheme
-from edgeseq.report.auto import AutoResult, Candidate, Part, Sensitivity
+from edgeseq.report.auto import AutoResult, Candidate, Part, Sensitivity, brief
 from edgeseq.report.numbers import NOT_MEASURED, percent, short
 from edgeseq.report.sheet import Sheet
 from edgeseq.report.text import machine_line
@@ -22,7 +22,7 @@ def candidates_sheet(result: AutoResult) -> Sheet:
     """Return every candidate with what it costs, what it lost, and why it was not taken."""
     columns = (
         "candidate", "KiB>", "noise %>", "decisions changed>", f"lost, {unit(result)}>", "95 %>",
-        "step us *>", "of fp32's *>", "verdict",
+        "step µs *>", "of fp32's *>", "verdict",
     )  # fmt: skip
     rows = tuple(_candidate_row(one) for one in result.candidates)
     mixed = tuple(
@@ -50,12 +50,24 @@ def sensitivity_sheet(result: AutoResult) -> Sheet:
         (
             weight,
             f"{next(o.elements for o in result.sensitivities if o.weight == weight):,}",
-            *(_noise(found[weight, s].noise) if (weight, s) in found else "" for s in schemes),
+            *(_noise(found[weight, s].noise) or NOT_MEASURED for s in schemes),
         )
         for weight in order
     )
-    notes = (f"Costliest first: noise power for a byte. {result.steps:,} frames, state fed back.",)
-    return Sheet(columns, rows, notes if rows else ())
+    said = f"Costliest first: noise power for a byte. {result.steps:,} frames, state fed back."
+    return Sheet(columns, rows, (said, *_refused(result)) if rows else ())
+
+
+def _refused(result: AutoResult) -> list[str]:
+    """Return why some weights could not be quantized alone, each reason once."""
+    weights: dict[tuple[Scheme, str], list[str]] = {}
+    for one in result.sensitivities:
+        if one.refused:
+            weights.setdefault((one.scheme, brief(one.refused)), []).append(one.weight)
+    return [
+        f"{', '.join(names)} alone in {scheme}: {NOT_MEASURED}; {reason}."
+        for (scheme, reason), names in weights.items()
+    ]
 
 
 def confirmed_sheet(result: AutoResult) -> Sheet:

@@ -1,12 +1,13 @@
 """An assignment becomes a recipe that gives every weight its scheme."""
 
+import dataclasses
 import tomllib
 from dataclasses import replace
 
 import pytest
 
-from edgeseq.quantize.mix import mix
-from edgeseq.recipes import Calibration, Recipe, load_recipe
+from edgeseq.quantize.mix import READS, mix
+from edgeseq.recipes import Calibration, Quantization, Recipe, load_recipe
 from edgeseq.specs import to_toml
 
 ELEMENTS = {"W0": 100, "R0": 400, "head": 10, "odd[1]*": 90}
@@ -70,6 +71,13 @@ def test_the_parameters_of_a_minority_are_its_own(bases):
     # Where two schemes read one parameter, that of most weights counts.
     assert mixed(bases, R0="static", head="dynamic").quantize.per_channel
     assert not mixed(bases, R0="dynamic", head="static").quantize.per_channel
+
+
+def test_every_parameter_belongs_to_a_scheme_or_to_the_mixture():
+    """A new field of a recipe has to say who reads it, or mixtures would lose it."""
+    of_the_mixture = {"method", "bits", "nodes", "int8_share", "max_drop", "portable"}
+    fields = {field.name for field in dataclasses.fields(Quantization)}
+    assert fields - of_the_mixture == {name for names in READS.values() for name in names}
 
 
 def test_promises_are_those_of_the_weakest_scheme(bases):

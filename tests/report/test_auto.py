@@ -42,14 +42,14 @@ def test_a_candidate_is_shown_with_all_that_is_known_of_it():
         "decisions changed>": "0.20 %",
         "lost, points>": "0.020",
         "95 %>": "-0.100 to 0.140",
-        "step us *>": "19.4",
+        "step µs *>": "19.4",
         "of fp32's *>": "0.83",
         "verdict": "preferred",
     }
 
 
 def test_what_was_not_timed_or_not_made_has_no_number():
-    assert row("int8-per-tensor")["step us *>"] == ""
+    assert row("int8-per-tensor")["step µs *>"] == ""
     static = row("int8-static")
     verdict = "it could not be made: it needs calibration data"
     assert [cell for cell in static.values() if cell] == ["int8-static", verdict]
@@ -57,7 +57,7 @@ def test_what_was_not_timed_or_not_made_has_no_number():
 
 def test_measured_times_are_told_from_what_comes_out_the_same_again():
     starred = [column for column in candidates_sheet(RESULT).columns if "*" in column]
-    assert starred == ["step us *>", "of fp32's *>"]
+    assert starred == ["step µs *>", "of fp32's *>"]
     assert "* Times were measured on this machine" in candidates_sheet(RESULT).notes[-1]
 
 
@@ -75,6 +75,22 @@ def test_weights_come_in_the_order_of_the_walk():
     }
     assert [r[0] for r in rows] == sorted(WEIGHTS, key=lambda weight: -power[weight])
     assert rows[0] == ("head", "448", "1.26", "12.6")
+
+
+def test_a_weight_that_could_not_be_quantized_alone_has_its_reason():
+    refused = "model.onnx would be mixed in name only: 100% in fp32; nothing was written. Do this"
+    some = tuple(
+        replace(one, parity=None, refused=refused)
+        if (one.weight in ("W0", "R0"), one.scheme) == (True, "dynamic")
+        else one
+        for one in RESULT.sensitivities
+    )
+    result = replace(RESULT, sensitivities=some)
+    sheet = sensitivity_sheet(result)
+    assert [r[2] == "not measured" for r in sheet.rows if r[0] in ("W0", "R0")] == [True, True]
+    reason = "model.onnx would be mixed in name only: 100% in fp32"
+    assert sheet.notes[1:] == (f"W0, R0 alone in dynamic: not measured; {reason}.",)
+    assert "not measured" in render(result)
 
 
 def test_test_scores_stand_side_by_side():

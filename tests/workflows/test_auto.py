@@ -17,13 +17,17 @@ from edgeseq.bench.latency import HotResult, HotSettings
 from edgeseq.bench.stats import summarise
 from edgeseq.bundle import load_bundle, write_manifest
 from edgeseq.check import check_bundle
+from edgeseq.contract import SessionSettings
 from edgeseq.errors import BundleError, DataError, PromiseError, UsageError
 from edgeseq.quantize.search import FP32
 from edgeseq.recipes import load_recipe
-from edgeseq.report.auto import AutoResult
+from edgeseq.report.auto import AutoResult, Finding
 from edgeseq.tasks import load_task
 from edgeseq.workflows.auto import AutoSettings, ending, finals, quantize_auto, trials, work_folder
+from edgeseq.workflows.auto.kept import Kept
+from edgeseq.workflows.auto.lab import Lab
 from edgeseq.workflows.auto.limits import Limits
+from edgeseq.workflows.evidence import gather
 from edgeseq.workflows.quantize import quantize_bundle
 
 QUICK = AutoSettings(max_drop=10.0, steps=300, hot=HotSettings(rounds=2, block=20))
@@ -124,6 +128,10 @@ def test_every_weight_is_quantized_alone_in_every_scheme(lstm, clock, static):
     assert {one.weight: one.elements for one in result.sensitivities} == {
         "W0": 4 * 48, "R0": 12 * 48, "W1": 12 * 48, "R1": 12 * 48, "head": 36,
     }  # fmt: skip
+    # Noises of weights are nearly independent: their powers add up to that of all together.
+    powers = [one.noise**2 for one in result.sensitivities if one.scheme == "dynamic"]
+    whole = result.candidate("int8-dynamic").noise ** 2
+    assert sum(powers) == pytest.approx(whole, rel=0.5)
     noise = {one.name: one.noise for one in result.candidates[1:]}
     quieter = min(noise, key=noise.get).removeprefix("int8-")
     assert result.ladder == (quieter, FP32)
@@ -256,6 +264,33 @@ def test_another_seed_streams_other_frames(lstm, clock):
     first, other = (quantize_auto(lstm, replace(quick, seed=seed)) for seed in (0, 1))
     assert first.candidates[1].finding.parity != other.candidates[1].finding.parity
     assert first.candidates[1].finding.accuracy == other.candidates[1].finding.accuracy
+
+
+@pytest.mark.parametrize("what", ["by_frame", "frames", "recordings", "seed", "settings", "source"])
+def test_whatever_a_finding_depends_on_is_in_its_key(lstm, tmp_path, what):
+    bundle, recipe = load_bundle(lstm), load_recipe("int8-dynamic")
+    evidence = gather(bundle, 40, side="validation")
+    folder = tmp_path / "kept"
+    lab = Lab(
+        bundle.file(), SessionSettings(), evidence, lambda _: (), Kept(folder, Finding), tmp_path
+    )
+    longer = tmp_path / "longer.onnx"
+    longer.write_bytes(bundle.file().read_bytes() + b"\xfa\x01\x00")  # a field that nobody reads
+    one = evidence.recordings[0]
+    relabelled = (replace(one, target=np.ones_like(one.target)), *evidence.recordings[1:])
+    other = {
+        "by_frame": replace(lab, by_frame=False),
+        "frames": replace(lab, evidence=replace(evidence, frames=evidence.frames[:30])),
+        "recordings": replace(lab, evidence=replace(evidence, recordings=relabelled)),
+        "seed": replace(lab, evidence=replace(evidence, seed=1)),
+        "settings": replace(lab, settings=SessionSettings(graph_level="extended")),
+        "source": replace(lab, source=longer),
+    }[what]
+    lab.listen(recipe)
+    lab.listen(recipe)
+    assert (len(list(folder.iterdir())), lab.kept.found) == (1, 1)
+    other.listen(recipe)
+    assert len(list(folder.iterdir())) == 2
 
 
 SEARCH = """

@@ -7,7 +7,7 @@ from edgeseq.bundle import Paired, Parity
 from edgeseq.contract import Tolerance
 from edgeseq.quantize.prefer import broken_tolerance
 from edgeseq.recipes import Recipe
-from edgeseq.report.auto import Finding
+from edgeseq.report.auto import Finding, brief
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Limits:
     def broken(self, recipe: Recipe, finding: Finding) -> tuple[str, ...]:
         """Return which limits are not known to be kept, in words."""
         if finding.refused:
-            return (f"not made: {finding.refused.splitlines()[0]}",)
+            return (f"not made: {brief(finding.refused)}",)
         return (*self._loss(finding), *_tolerance(finding.parity, recipe.tolerance))
 
     def refuted(self, recipe: Recipe, finding: Finding) -> tuple[str, ...]:
