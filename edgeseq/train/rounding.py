@@ -1,0 +1,136 @@
+"""Fake quantization: floats rounded to what an int8 or int4 file holds, and still floats.
+
+Rounding has no slope, so gradients pass it as if it were not there: the straight-through estimator
+(Bengio et al. 2013, arXiv:1308.3432), with which Jacob et al. 2018, arXiv:1712.05877, train.
+
+Weights are `(M, K)` as in PyTorch, frames `(..., K)`; a product sums over K. A row of a weight here
+is a column of ONNX's matrix.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgeseq.errors import UsageError
+from edgeseq.recipes import Quantization
+
+Round = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How one product rounds its two sides."""
+
+    weight: Round
+    frames: Round
+
+
+def rounding_of(how: Quantization, weight: str) -> Rounding:
+    """Return how the product with `weight` rounds in a file that is quantized as `how` says."""
+    scheme = how.scheme(weight)
+    if scheme == "dynamic" and how.weights == "s8":
+        largest = 64 if how.reduce_range else 127
+        return Rounding(partial(columns, largest=largest, per_channel=how.per_channel), unsigned)
+    if scheme in ("weights8", "weights4"):
+        bits = 8 if scheme == "weights8" else 4
+        return Rounding(partial(blocks, bits=bits, size=how.block), partial(signed, size=how.block))
+    if scheme == "fp32" and how.method != "half":
+        return Rounding(exact, exact)
+    what = "fp16" if how.method == "half" else f"{how.weights} {scheme}"
+    raise UsageError(
+        f"weights cannot be trained for {what} arithmetic ({weight}): only for dynamic int8 with "
+        "s8 weights, and for 8 or 4 bits in blocks. Try: --recipe int8-dynamic"
+    )
+
+
+def exact(x: Tensor) -> Tensor:
+    """Round nothing."""
+    return x
+
+
+def columns(weight: Tensor, *, largest: int, per_channel: bool) -> Tensor:
+    """Round to multiples, -`largest` to `largest`, of one scale a row, or of one for all.
+
+    As ONNX Runtime's `quantize_dynamic` does with signed weights.
+    """
+    values = weight.detach()
+    top = values.abs().amax(-1, keepdim=True) if per_channel else values.abs().amax()
+    scale = _not_zero(top / largest)
+    return _through(weight, (values / scale).round() * scale)
+
+
+def unsigned(frames: Tensor) -> Tensor:
+    """Round each frame to 256 levels that span its values and zero.
+
+    As ONNX's `DynamicQuantizeLinear` does, fed one frame of one stream a call.
+    """
+    values = frames.detach()
+    low = values.amin(-1, keepdim=True).clamp(max=0)
+    high = values.amax(-1, keepdim=True).clamp(min=0)
+    scale = _not_zero((high - low) / 255)
+    zero = (-low / scale).round()
+    level = ((values / scale).round() + zero).clamp(0, 255)
+    return _through(frames, (level - zero) * scale)
+
+
+def blocks(weight: Tensor, *, bits: int, size: int) -> Tensor:
+    """Round blocks of `size` along K to `bits` bits, one scale a block.
+
+    As ONNX Runtime's `MatMulNBits` without zero points: the value furthest from zero becomes the
+    lowest level, of which there is one more than of levels above zero.
+    """
+    values = _in_blocks(weight.detach(), size)
+    lowest = 2 ** (bits - 1)
+    furthest = values.gather(-1, values.abs().argmax(-1, keepdim=True))
+    scale = furthest / -lowest
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    level = (values / scale).round().clamp(-lowest, lowest - 1)
+    return _through(weight, _joined(level * scale, weight))
+
+
+def signed(frames: Tensor, *, size: int) -> Tensor:
+    """Round blocks of `size` along K to -127 to 127 times one scale a block.
+
+    As `MatMulNBits` does at accuracy level 4 on x86; other kernels take other scales.
+    """
+    values = _in_blocks(frames.detach(), size)
+    scale = _not_zero(values.abs().amax(-1, keepdim=True) / 127)
+    return _through(frames, _joined((values / scale).round() * scale, frames))
+
+
+def _in_blocks(x: Tensor, size: int) -> Tensor:
+    """Return `(..., K)` as `(..., blocks, size)`, filled up with zeros; K itself may be a block."""
+    size = min(size, x.shape[-1])
+    filled = F.pad(x, (0, -x.shape[-1] % size))
+    return filled.reshape(*x.shape[:-1], -1, size)
+
+
+def _joined(in_blocks: Tensor, like: Tensor) -> Tensor:
+    return in_blocks.flatten(-2)[..., : like.shape[-1]]
+
+
+def _not_zero(scale: Tensor) -> Tensor:
+    """Return 1 where all values are zero: any scale represents them."""
+    return torch.where(scale < torch.finfo(scale.dtype).tiny, torch.ones_like(scale), scale)
+
+
+class _Through(torch.autograd.Function):
+    """Forwards the rounded, backwards as if it were the exact."""
+
+    @staticmethod
+    def forward(ctx: Any, exact: Tensor, rounded: Tensor) -> Tensor:  # noqa: ANN401
+        return rounded
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return gradient, None
+
+
+def _through(exact: Tensor, rounded: Tensor) -> Tensor:
+    result: Tensor = _Through.apply(exact, rounded)  # type: ignore[no-untyped-call]
+    return result
