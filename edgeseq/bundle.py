@@ -26,6 +26,8 @@ from edgeseq.specs import parse
 SCHEMA = 1
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
+INTEGERS = ("int8", "int4", "mixed")
+"""Precisions of variants that multiply integers."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Census:
-    """What runs in int8 in ONNX Runtime's optimised graph."""
+    """What runs in integers in ONNX Runtime's optimised graph."""
 
     int8_weights: float
-    """Share of the matrix weights that int8 operators use, 0 to 1."""
+    """Share of the matrix weights that integer operators use, of 8 bits or fewer, 0 to 1."""
     operators: dict[str, int]
     """Nodes of the optimised graph by operator."""
     float_nodes: tuple[str, ...] = ()
@@ -103,7 +105,7 @@ class Variant:
     """Hash of the file."""
     bytes: int
     """Size of the file."""
-    precision: Literal["fp32", "int8", "fp16"]
+    precision: Literal["fp32", "int8", "int4", "mixed", "fp16"]
     """Of the weights' arithmetic."""
     opset: int
     """Version of ONNX's operators."""
@@ -120,7 +122,7 @@ class Variant:
     accuracy: Accuracy | None = None
     """Its score on the task, where the data could be had."""
     census: Census | None = None
-    """What of it runs in int8; int8 variants only."""
+    """What of it runs in integers; not of fp32 and fp16 variants."""
     latency: Latency | None = None
     """Its speed against fp32; after `edgeseq quantize`."""
 
@@ -235,10 +237,11 @@ def load_bundle(path: Path | str) -> Bundle:
 
 
 def _how_to_make(variant: str) -> str:
-    if "int8" in variant:
-        return " Make it with: edgeseq quantize BUNDLE"
-    if "fp16" in variant:
-        return " Make it with: edgeseq quantize BUNDLE --recipe fp16"
+    recipes = {"int8": "", "int4": " --recipe int4-weights"}
+    recipes |= {name: f" --recipe {name}" for name in ("mixed", "fp16")}
+    for precision, recipe in recipes.items():
+        if precision in variant:
+            return f" Make it with: edgeseq quantize BUNDLE{recipe}"
     return ""
 
 

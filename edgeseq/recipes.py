@@ -1,57 +1,147 @@
 """Recipes: how weights become a variant of a bundle, and what is promised of it."""
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from edgeseq.contract import Tolerance
 from edgeseq.errors import ConfigError, UsageError
 from edgeseq.shipped import shipped
 from edgeseq.specs import load_toml
 
+Scheme = Literal["fp32", "dynamic", "static", "weights8", "weights4"]
+"""How the product with one weight runs: in floats, or in integers whose activations are quantized \
+on the fly, by calibrated ranges, or block by block by a kernel that only stores the weights so."""
+
+Precision = Literal["int8", "int4", "mixed", "fp16"]
+"""What a quantized variant is called after."""
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+BLOCKS = (16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the ranges of activations are found, which only `static` needs beforehand."""
+
+    ranges: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
+    """Which range to take from the values seen: all, all but the rarest, the one that keeps most \
+of their distribution, or the one with the least squared error."""
+    percentile: float = 99.99
+    """Share of the values that `percentile` keeps, per cent."""
+    state: Literal["rolling", "zero"] = "rolling"
+    """Carry state from frame to frame, as in the app; `zero` starts every frame from the reset \
+state, to show what that loses."""
+    streams: int = 32
+    """Recordings of the training set that are streamed."""
+    shortest: int = 16
+    """Frames of the shortest stream: after a reset, states are small."""
+    longest: int = 2048
+    """Frames of the longest stream."""
+    seed: int = 0
+    """Of the draw of recordings, starts and lengths."""
+
+    def __post_init__(self) -> None:
+        """Refuse draws that draw nothing, all mistakes at once."""
+        mistakes = [
+            f"{name}: {getattr(self, name)} is not at least 1"
+            for name in ("streams", "shortest")
+            if getattr(self, name) < 1
+        ]
+        if not 50 < self.percentile <= 100:
+            mistakes.append(f"percentile: {self.percentile} is not above 50 and at most 100")
+        if self.longest < self.shortest:
+            mistakes.append(f"longest: {self.longest} is less than shortest: {self.shortest}")
+        if self.seed < 0:
+            mistakes.append(f"seed: {self.seed} is negative")
+        if mistakes:
+            raise ConfigError("calibration", mistakes)
+
 
 @dataclass(frozen=True)
 class Quantization:
-    """How fp32 weights become smaller: integers through ONNX Runtime's quantizer, or halves."""
+    """How fp32 weights become smaller: one scheme for all of them, and exceptions by name."""
 
-    method: Literal["dynamic", "half"]
+    method: Literal["dynamic", "static", "weights", "half"]
     """`dynamic`: int8 weights in the file, activations quantized on the fly; no calibration. \
-`half`: fp16 weights and arithmetic; of what follows, only `max_drop` is about it."""
-    operators: tuple[str, ...] = ("LSTM", "MatMul")
-    """Operators to quantize; a `GRU` becomes `MatMul` first. Only those that hold weights: the \
-tool would also round the rotary table that `Gather` reads, and breaks the ONNX `Attention` \
-operator."""
+`static`: the ranges of activations are in the file, found by calibration. `weights`: blocks of \
+weights with a scale each, for a kernel that needs no ranges. `half`: fp16 weights and arithmetic; \
+of what follows, only `max_drop` is about it."""
+    bits: Literal[8, 4] = 8
+    """Bits of a weight; 4 only with the method `weights`."""
+    block: int = 128
+    """Weights of a column that share one scale where they are stored in blocks: 16, 32, 64, 128 \
+or 256. Shorter ones err less and cost bytes."""
+    nodes: dict[str, Scheme] = field(default_factory=dict)
+    """Weights that take another scheme: a pattern of their names, such as `"W*"` or \
+`"blocks.0.*"`, to `fp32`, `dynamic`, `static`, `weights8` or `weights4`; the first that matches \
+counts. The variant is then called `mixed`."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """How ranges are found, for weights whose scheme is `static`."""
     weights: Literal["s8", "u8"] = "s8"
-    """Type of the weights. ONNX Runtime's LSTM is signed whatever is asked for."""
+    """Type of the weights where activations are quantized on the fly. ONNX Runtime's LSTM is \
+signed whatever is asked for."""
     per_channel: bool = True
     """One scale a column instead of a tensor: half the noise, for a tenth more bytes and time."""
     reduce_range: bool = True
     """Use 7 of the 8 bits, so that products of two bytes do not saturate on CPUs without VNNI."""
     int8_share: float = 0.9
-    """Least share of the weights that must run in int8 in the optimised graph, 0 to 1; below it \
-nothing is written, because the file would be int8 in name only."""
+    """Least share of the weights that must run in integers in the optimised graph, 0 to 1; below \
+it nothing is written, because the file would be int8 in name only."""
     max_drop: float = 0.5
     """Largest loss of the task's metric at which the variant may still be preferred: points \
 where the metric is a percentage, else per cent of fp32's value."""
 
     @property
-    def precision(self) -> Literal["int8", "fp16"]:
+    def precision(self) -> Precision:
         """What the variant's precision is called."""
-        return "fp16" if self.method == "half" else "int8"
+        if self.method == "half":
+            return "fp16"
+        if any(scheme != self._usual for scheme in self.nodes.values()):
+            return "mixed"
+        return "int4" if self.bits == 4 else "int8"
+
+    def scheme(self, weight: str) -> Scheme:
+        """Return how the product with the weight of this name runs."""
+        matching = (name for name in self.nodes if fnmatchcase(weight, name))
+        name = next(matching, None)
+        return self._usual if name is None else self.nodes[name]
+
+    @property
+    def _usual(self) -> Scheme:
+        if self.method == "weights":
+            return "weights4" if self.bits == 4 else "weights8"
+        return "fp32" if self.method == "half" else self.method
 
     def __post_init__(self) -> None:
-        """Refuse shares that are no shares and drops that are gains."""
-        mistakes = []
+        """Refuse what nothing could do, all mistakes at once."""
+        mistakes = [*self._wrong_schemes()]
+        if self.bits not in (8, 4):
+            mistakes.append(f"bits: {self.bits} is not 8 or 4")
+        elif self.bits == 4 and self.method != "weights":
+            mistakes.append(f'bits: 4 needs method = "weights"; {self.method} has 8 only')
+        if self.block not in BLOCKS:
+            mistakes.append(f"block: {self.block} is not one of {', '.join(map(str, BLOCKS))}")
         if not 0 < self.int8_share <= 1:
             mistakes.append(f"int8_share: {self.int8_share} is not above 0 and at most 1")
         if self.max_drop < 0:
             mistakes.append(f"max_drop: {self.max_drop} is negative")
-        if not self.operators:
-            mistakes.append("operators: is empty, so nothing would be quantized")
         if mistakes:
             raise ConfigError("quantize", mistakes)
+
+    def _wrong_schemes(self) -> Iterator[str]:
+        if self.nodes and self.method == "half":
+            yield "nodes: the method half knows no exceptions"
+        for pattern, scheme in self.nodes.items():
+            if not pattern.strip():
+                yield "nodes: an empty pattern matches nothing; write the name of a weight"
+            if scheme not in SCHEMES:
+                yield f"nodes.{pattern}: {scheme!r} is not one of {', '.join(SCHEMES)}"
 
 
 @dataclass(frozen=True)

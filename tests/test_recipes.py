@@ -6,7 +6,7 @@ import pytest
 
 from edgeseq.bundle import Tolerance
 from edgeseq.errors import ConfigError, EdgeseqError, UsageError
-from edgeseq.recipes import Quantization, list_recipes, load_quantization, load_recipe
+from edgeseq.recipes import Calibration, Quantization, list_recipes, load_quantization, load_recipe
 
 GOOD = """
 name = "mine"
@@ -61,7 +61,7 @@ def test_every_field_has_its_reason_beside_it():
     import edgeseq.recipes
 
     source = inspect.getsource(edgeseq.recipes)
-    for field in dataclasses.fields(Quantization):
+    for field in (*dataclasses.fields(Quantization), *dataclasses.fields(Calibration)):
         after = source.split(f"    {field.name}: ", 1)[1].split("\n", 1)[1]
         assert after.lstrip().startswith('"""'), field.name
 
@@ -83,13 +83,15 @@ def test_export_recipe_cannot_quantize():
 
 
 def test_all_mistakes_at_once(tmp_path):
-    text = GOOD.replace('"dynamic"', '"static"').replace("relative_error", "relative_eror")
+    text = GOOD.replace('"dynamic"', '"magic"').replace("relative_error", "relative_eror")
     with pytest.raises(ConfigError) as caught:
         load_recipe(write(tmp_path, text + "per_chanel = true\n"))
     mistakes = "\n".join(caught.value.mistakes)
     assert len(caught.value.mistakes) == 4
     assert 'tolerance.relative_eror: unknown key; did you mean "relative_error"?' in mistakes
-    assert "quantize.method: 'static' is not one of 'dynamic', 'half'" in mistakes
+    assert (
+        "quantize.method: 'magic' is not one of 'dynamic', 'static', 'weights', 'half'" in mistakes
+    )
     assert 'quantize.per_chanel: unknown key; did you mean "per_channel"?' in mistakes
 
 
@@ -98,12 +100,66 @@ def test_all_mistakes_at_once(tmp_path):
     [
         ("int8_share = 1.5", "int8_share: 1.5 is not above 0"),
         ("max_drop = -1", "max_drop: -1.0 is negative"),
-        ("operators = []", "operators: is empty"),
+        ("bits = 4", 'bits: 4 needs method = "weights"; dynamic has 8 only'),
+        ("block = 48", "block: 48 is not one of 16, 32, 64, 128, 256"),
+        ("block = 512", "block: 512 is not one of"),
+        ('[quantize.nodes]\n"" = "fp32"', "nodes: an empty pattern matches nothing"),
+        ('[quantize.nodes]\nW0 = "int3"', "nodes.W0: 'int3' is not one of 'fp32', 'dynamic', 'st"),
+        ("[quantize.calibration]\nstreams = 0", "calibration.streams: 0 is not at least 1"),
+        (
+            "[quantize.calibration]\nshortest = 9\nlongest = 8",
+            "longest: 8 is less than shortest: 9",
+        ),
+        ("[quantize.calibration]\npercentile = 101", "percentile: 101.0 is not above 50"),
+        ('[quantize.calibration]\nstate = "kept"', "state: 'kept' is not one of 'rolling', 'zero'"),
     ],
 )
 def test_impossible_quantization_is_refused(tmp_path, line, mistake):
     with pytest.raises(ConfigError, match=mistake):
         load_recipe(write(tmp_path, GOOD + line))
+
+
+def test_impossible_quantization_is_refused_together():
+    with pytest.raises(ConfigError) as caught:
+        Quantization("half", bits=4, block=7, nodes={" ": "int3"}, int8_share=0, max_drop=-1)
+    assert len(caught.value.mistakes) == 7
+    with pytest.raises(ConfigError) as caught:
+        Calibration(percentile=50, streams=0, shortest=0, longest=-1, seed=-1)
+    assert len(caught.value.mistakes) == 5
+
+
+def test_the_first_pattern_that_matches_is_a_weights_scheme():
+    how = Quantization("dynamic", nodes={"W0": "weights8", "W*": "weights4", "[Rh]*": "fp32"})
+    schemes = {name: how.scheme(name) for name in ("W0", "W1", "R0", "head", "embed")}
+    assert schemes == {
+        "W0": "weights8", "W1": "weights4", "R0": "fp32", "head": "fp32", "embed": "dynamic",
+    }  # fmt: skip
+    assert how.scheme("w0") == "dynamic", "names are told apart by case on every system"
+
+
+@pytest.mark.parametrize(
+    ("how", "scheme", "precision"),
+    [
+        (Quantization("dynamic"), "dynamic", "int8"),
+        (Quantization("static"), "static", "int8"),
+        (Quantization("weights"), "weights8", "int8"),
+        (Quantization("weights", bits=4), "weights4", "int4"),
+        (Quantization("half"), "fp32", "fp16"),
+        (Quantization("weights", bits=4, nodes={"W0": "weights8"}), "weights4", "mixed"),
+        (Quantization("dynamic", nodes={"head": "fp32"}), "dynamic", "mixed"),
+        (Quantization("dynamic", nodes={"head": "dynamic"}), "dynamic", "int8"),
+    ],
+)
+def test_a_variant_is_called_after_its_schemes(how, scheme, precision):
+    assert (how.scheme("R1"), how.precision) == (scheme, precision)
+
+
+def test_exceptions_and_calibration_are_tables_of_a_recipe(tmp_path):
+    text = GOOD + '[quantize.nodes]\n"blocks.*.up" = "weights4"\nhead = "fp32"\n'
+    text += '[quantize.calibration]\nranges = "mse"\nlongest = 99\n'
+    _, how = load_quantization(write(tmp_path, text))
+    assert how.nodes == {"blocks.*.up": "weights4", "head": "fp32"}
+    assert how.calibration == Calibration(ranges="mse", longest=99)
 
 
 def test_impossible_promises_are_refused_together(tmp_path):

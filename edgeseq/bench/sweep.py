@@ -14,7 +14,7 @@ from edgeseq.bench.results import Status
 from edgeseq.bench.stats import Ratio
 from edgeseq.bench.subjects import Subject, targets
 from edgeseq.bench.sweeping import BEFORE, Progress, SweepSettings, measure
-from edgeseq.bundle import Bundle, load_bundle, write_manifest
+from edgeseq.bundle import INTEGERS, Bundle, load_bundle, write_manifest
 from edgeseq.contract import SessionSettings
 from edgeseq.extras import available
 from edgeseq.graph.census import take_census
@@ -156,9 +156,9 @@ def sweep(
 def graph_levels(file: Path, precision: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the graph levels at which a variant remains what it is, and why others are out.
 
-    A level at which fewer int8 weights are multiplied as int8 would undo what was quantized.
+    A level at which fewer weights are multiplied as integers would undo what was quantized.
     """
-    if precision != "int8":
+    if precision not in INTEGERS:
         return LEVELS, {}
     if not available("onnx"):
         why = "onnx is not installed, so nobody can see whether int8 kernels are used"
@@ -166,7 +166,7 @@ def graph_levels(file: Path, precision: str) -> tuple[tuple[str, ...], dict[str,
     shares = {level: take_census(file, level).int8_weights for level in LEVELS}
     kept = tuple(level for level, share in shares.items() if share >= shares["all"])
     return kept, {
-        f"graph_level={level}": f"only {share:.0%} of the weights would run in int8"
+        f"graph_level={level}": f"only {share:.0%} of the weights would run in integers"
         for level, share in shares.items()
         if level not in kept
     }

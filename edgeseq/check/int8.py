@@ -1,8 +1,8 @@
-"""The promise of the word int8: that the weights are multiplied in int8 when it runs."""
+"""The promise of the words int8, int4 and mixed: that integers are multiplied when it runs."""
 
 from pathlib import Path
 
-from edgeseq.bundle import Census
+from edgeseq.bundle import INTEGERS, Census
 from edgeseq.check.findings import Finding, kept_within, not_checked
 from edgeseq.check.subject import Subject
 from edgeseq.errors import ConfigError, UsageError
@@ -12,19 +12,19 @@ from edgeseq.recipes import Quantization, load_recipe
 
 
 def census(subject: Subject) -> Finding:
-    """The share of weights in int8 is what the manifest says, and enough for the name."""
-    if subject.variant.precision != "int8":
+    """The share of weights in integers is what the manifest says, and enough for the name."""
+    if subject.variant.precision not in INTEGERS:
         return not_checked("census", f"the variant is {subject.variant.precision}")
     recorded = subject.variant.census
     if recorded is None:
-        return Finding("census", "broken", note="the manifest does not say what runs in int8")
+        return Finding("census", "broken", note="the manifest does not say what runs in integers")
     least = _least_share(subject.contract.recipe)
     if not available("onnx"):
         note = f"as recorded with ONNX Runtime {recorded.onnxruntime}; to count again: "
         return _enough(recorded, least, note + 'pip install "edgeseq[tools]"')
     counted = take_census(Path(subject.model.source))
     if abs(counted.int8_weights - recorded.int8_weights) > 0.005:
-        note = f"int8 share here, but {recorded.int8_weights:.1%} in the manifest"
+        note = f"integer share here, but {recorded.int8_weights:.1%} in the manifest"
         return Finding("census", "broken", measured=counted.int8_weights, note=note)
     return _enough(counted, least, "counted in the optimised graph, = manifest")
 

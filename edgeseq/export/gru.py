@@ -1,7 +1,7 @@
 """GRU weights → ONNX graph, with ONNX's own `GRU` operator.
 
 As in the LSTM's graph the states are one tensor a layer. The operator stays one node here; for
-int8, which ONNX Runtime's GRU does not have, `edgeseq.quantize.gru` takes it apart.
+int8, which ONNX Runtime's GRU does not have, `edgeseq.quantize.apart` takes it apart.
 """
 
 from typing import TYPE_CHECKING

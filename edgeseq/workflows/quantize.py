@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from edgeseq import files
 from edgeseq.bench.candidate import of_file
@@ -15,18 +14,16 @@ from edgeseq.bundle import Bundle, Latency, Manifest, Variant, load_bundle, writ
 from edgeseq.errors import BundleError
 from edgeseq.extras import require
 from edgeseq.graph.weights import operators
-from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.file import quantize_file
 from edgeseq.quantize.half import halve_file
 from edgeseq.quantize.prefer import Choice, prefer
-from edgeseq.recipes import Recipe, load_quantization
+from edgeseq.recipes import PRECISIONS, Precision, Recipe, load_quantization
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks.base import Array, Task
 from edgeseq.workflows.evidence import Evidence, gather, is_stepped
 from edgeseq.workflows.producer import producer
 
 HOT = HotSettings(rounds=20)
-
-Precision = Literal["int8", "fp16"]
 
 Progress = Callable[[str], None]
 
@@ -94,7 +91,7 @@ def twin_name(fp32: str, precision: str) -> str:
 
 def fp32_name(variant: str) -> str:
     """Return the fp32 variant that `variant` comes from, or is."""
-    for precision in ("int8", "fp16"):
+    for precision in PRECISIONS:
         variant = variant.removesuffix(precision).removesuffix("-")
     return variant or "fp32"
 
@@ -135,10 +132,10 @@ def _variant(
 ) -> Variant:
     """Quantize `source` to `file`; return what can be said of it without running it."""
     census = None
-    if precision == "int8":
-        census = quantize_file(source, file, recipe, producer=producer())
-    else:
+    if precision == "fp16":
         halve_file(source, file, recipe, producer=producer())
+    else:
+        census = quantize_file(source, file, recipe, producer=producer())
     return replace(
         fp32,
         file=file.name,

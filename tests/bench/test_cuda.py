@@ -18,6 +18,7 @@ from edgeseq.bench.placement import measure_placement, require_placed
 from edgeseq.bench.results import BenchResult
 from edgeseq.bench.run import BenchSettings, bench
 from edgeseq.bench.throughput import Batch, ThroughputSettings, measure_throughput
+from edgeseq.bundle import INTEGERS
 from edgeseq.check import check_bundle
 from edgeseq.check.parity import compare, decision_rule
 from edgeseq.contract import SessionSettings
@@ -107,7 +108,7 @@ def halved(request, tmp_path_factory):
 def floats(bundle):
     """Return the variants that compute in floats."""
     variants = bundle.manifest.variants.items()
-    return [name for name, variant in variants if variant.precision != "int8"]
+    return [name for name, variant in variants if variant.precision not in INTEGERS]
 
 
 def frames_of(bundle):

@@ -12,6 +12,7 @@ from benchmarks import cuda
 from edgeseq.bench import measure
 from edgeseq.bench.results import BenchResult
 from edgeseq.bench.run import bench
+from edgeseq.bundle import INTEGERS
 from edgeseq.errors import PromiseError, ProviderError
 from edgeseq.report.bench import bench_sheets
 from edgeseq.report.sheet import as_markdown
@@ -50,7 +51,7 @@ def test_it_measures_all_of_it_on_another_provider(bundle, tmp_path):
     result = cuda.measure(bundle, cuda.QUICK, provider="cpu")
     names = [variant.name for variant in result.variants]
     assert set(names) == {
-        name for name, item in bundle.manifest.variants.items() if item.precision != "int8"
+        name for name, item in bundle.manifest.variants.items() if item.precision not in INTEGERS
     }
     assert names[0] == "fp32"
     assert (result.device, result.is_device) == ("cuda", False)

@@ -227,7 +227,7 @@ def test_int8_with_onnx_is_looked_at(bundle, monkeypatch):
     monkeypatch.setattr(module, "take_census", lambda file, level: Census(level))
     levels, excluded = graph_levels(bundle.file("int8"), "int8")
     assert levels == ("extended", "all")
-    assert excluded == {"graph_level=basic": "only 50% of the weights would run in int8"}
+    assert excluded == {"graph_level=basic": "only 50% of the weights would run in integers"}
 
 
 def test_the_census_sees_the_level():

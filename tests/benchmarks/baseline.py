@@ -32,7 +32,7 @@ from edgeseq.bench.machine import this_machine
 from edgeseq.contract import Frame, Output, SessionSettings
 from edgeseq.export import build_graph
 from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
-from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 INPUTS, OUTPUTS = 40, 12

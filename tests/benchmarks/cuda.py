@@ -23,7 +23,7 @@ from edgeseq.bench.pace import PaceSettings
 from edgeseq.bench.results import BenchResult
 from edgeseq.bench.run import BenchSettings, bench
 from edgeseq.bench.throughput import ThroughputSettings
-from edgeseq.bundle import Bundle
+from edgeseq.bundle import INTEGERS, Bundle
 from edgeseq.check import check_bundle
 from edgeseq.devices import load_device
 from edgeseq.errors import EdgeseqError
@@ -62,7 +62,7 @@ def measure(
     names = [
         name
         for name, variant in bundle.manifest.variants.items()
-        if variant.precision != "int8" or allow_fallback
+        if variant.precision not in INTEGERS or allow_fallback
     ]
     say(bundle, "check")
     check_bundle(bundle, names, provider=provider).require_kept()

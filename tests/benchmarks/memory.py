@@ -25,7 +25,7 @@ from edgeseq.bundle import load_bundle
 from edgeseq.contract import Frame, Output, SessionSettings
 from edgeseq.export import build_graph
 from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
-from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 GOLDEN = Path(__file__).parents[1] / "golden"

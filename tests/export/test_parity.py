@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from edgeseq.errors import UsageError
 from edgeseq.export import build_graph, gru, lstm
-from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 LIMIT = 1e-5

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from edgeseq.bench.results import VariantResult
+from edgeseq.bundle import INTEGERS
 from edgeseq.report.html.markup import Html, tag
 from edgeseq.report.results import Run
 
@@ -35,7 +36,7 @@ class Series:
     @property
     def class_(self) -> str:
         """Its colour, its dash, and whether its dots are hollow."""
-        hollow = " int8" if self.variant.precision == "int8" else ""
+        hollow = " int8" if self.variant.precision in INTEGERS else ""
         return f"c{self.number % HUES} k{self.number % DASHES}{hollow}"
 
 

@@ -11,7 +11,7 @@ from graph.handmade import lstm_and_head
 from edgeseq.bundle import Tolerance
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ModelError, PromiseError, UsageError
-from edgeseq.quantize.dynamic import quantize_file
+from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import Quantization, Recipe, load_recipe
 from edgeseq.runtime import StreamSession
 

@@ -1,0 +1,199 @@
+"""fp32 ONNX file → the same file in integers, each weight in the scheme that the recipe says."""
+
+import dataclasses
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseq import files
+from edgeseq.bundle import Census
+from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.errors import ModelError, PromiseError, UsageError
+from edgeseq.extras import require
+from edgeseq.graph.build import write_contract
+from edgeseq.graph.census import take_census
+from edgeseq.graph.weights import all_nodes
+from edgeseq.quantize.apart import take_apart
+from edgeseq.quantize.dynamic import ADVICE, quantize_dynamic
+from edgeseq.quantize.products import weight_names, weights_of
+from edgeseq.recipes import Quantization, Recipe
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Array = NDArray[np.float32]
+
+_NOISE = ("onnx.infer", *ADVICE)
+"""Metadata that tools leave behind."""
+
+
+def quantize_file(
+    source: Path,
+    target: Path,
+    recipe: Recipe,
+    *,
+    producer: str = "",
+    streams: Sequence[Array] = (),
+) -> Census:
+    """Quantize the ONNX file `source` to `target` as `recipe` says; return what runs in integers.
+
+    The contract of `source`, if it has one, is kept; only its recipe and producer change.
+
+    Args:
+        source: an fp32 file, whose weights are initializers of their operators.
+        target: where the quantized file goes, written atomically.
+        recipe: one with a `[quantize]` that makes integers.
+        producer: who quantizes; empty: the producer of `source`.
+        streams: recordings `(T, F)` in raw units to calibrate on; only `static` needs them.
+
+    Raises:
+        PromiseError: most weights would still run in fp32; nothing was written.
+        UsageError: the recipe makes no integers, names weights that the file does not have, or
+            calibrates without recordings.
+        ModelError: the file cannot be read, quantized or loaded.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    how = recipe.quantize
+    if how is None or how.precision == "fp16":
+        raise UsageError(f'the recipe "{recipe.name}" does not quantize; try: int8-dynamic')
+    model = read(source)
+    contract = _contract(model, recipe, producer, source)
+    quantized = quantize_model(model, how, str(source), streams=streams)
+    _clean(quantized, contract, str(model.producer_name), str(model.producer_version))
+    data = quantized.SerializeToString()
+    with TemporaryDirectory() as scratch:
+        trial = Path(scratch, source.name)
+        trial.write_bytes(data)
+        census = take_census(trial)
+    _require_int8(census, how, source)
+    files.write_bytes(target, data)
+    return census
+
+
+def quantize_model(
+    model: "ModelProto",
+    how: Quantization,
+    where: str = "the model",
+    *,
+    streams: Sequence[Array] = (),
+) -> "ModelProto":
+    """Return a copy of `model` with every weight in its scheme; `where` names it in errors.
+
+    Static comes first: it calibrates on the fp32 graph.
+    """
+    require_known(how, model, where)
+    parts = _named(take_apart(model, _inside_operators(model, how)))
+    wanted: dict[str, list[str]] = {}
+    for name in weight_names(parts):
+        wanted.setdefault(how.scheme(name), []).append(name)
+    if "static" in wanted:
+        parts = _static(parts, wanted["static"], how, where, streams)
+    if "dynamic" in wanted:
+        parts = quantize_dynamic(parts, wanted["dynamic"], how, where)
+    return parts
+
+
+def require_known(how: Quantization, model: "ModelProto", where: str = "the model") -> None:
+    """Refuse exceptions for weights that `model` does not have."""
+    names = weight_names(model)
+    unknown = [name for name in how.nodes if not any(fnmatchcase(item, name) for item in names)]
+    if unknown:
+        raise UsageError(
+            f"{where} has no weight {' or '.join(map(repr, unknown))}, which the recipe's nodes "
+            f"name; it has: {', '.join(names) or 'none'}"
+        )
+
+
+def read(source: Path) -> "ModelProto":
+    """Read an ONNX file; a `ModelError` says why it cannot be."""
+    onnx = require("onnx")
+    try:
+        model: ModelProto = onnx.load(source)
+    except Exception as error:  # protobuf, onnx and the system each raise their own
+        raise ModelError(
+            f"cannot read {source} as ONNX: {str(error) or type(error).__name__}. "
+            "If the file is cut or damaged, export again"
+        ) from None
+    return model
+
+
+def _inside_operators(model: "ModelProto", how: Quantization) -> set[str]:
+    """Return weights that need products of their own.
+
+    ONNX Runtime's int8 LSTM has both weights in one scheme, which is `dynamic`; its GRU has none.
+    """
+    found: set[str] = set()
+    for node in model.graph.node:
+        names = weights_of(node)
+        schemes = {how.scheme(name) for name in names}
+        as_it_is = {"LSTM": ({"fp32"}, {"dynamic"}), "GRU": ({"fp32"},)}.get(node.op_type)
+        if as_it_is is not None and schemes not in as_it_is:
+            found |= set(names)
+    return found
+
+
+def _named(model: "ModelProto") -> "ModelProto":
+    """Return a copy whose nodes all have names of their own: the tools find them by name."""
+    result: ModelProto = require("onnx").ModelProto()
+    result.CopyFrom(model)
+    seen: set[str] = set()
+    for node in all_nodes(result.graph):
+        node.name = node.name or f"{node.op_type}_{node.output[0]}"
+        while node.name in seen:
+            node.name += "_"
+        seen.add(node.name)
+    return result
+
+
+def _static(
+    model: "ModelProto",
+    wanted: Sequence[str],
+    how: Quantization,
+    where: str,
+    streams: Sequence[Array],
+) -> "ModelProto":
+    raise UsageError(
+        f"cannot quantize {where}: this edgeseq does not know the scheme static "
+        f"({', '.join(wanted[:3])}); take dynamic"
+    )
+
+
+def _contract(model: "ModelProto", recipe: Recipe, producer: str, source: Path) -> Contract | None:
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    if METADATA_KEY not in metadata:
+        return None
+    contract = Contract.from_metadata(metadata, where=str(source))
+    return dataclasses.replace(contract, recipe=recipe.name, producer=producer or contract.producer)
+
+
+def _clean(
+    model: "ModelProto", contract: Contract | None, producer: str, producer_version: str
+) -> None:
+    """Put back what the tool overwrote, and write the new contract."""
+    model.producer_name = producer
+    model.producer_version = contract.producer if contract else producer_version
+    properties = {key: value for key, value in _properties(model).items() if key not in _NOISE}
+    require("onnx").helper.set_model_props(model, properties)
+    if contract:
+        write_contract(model, contract)
+
+
+def _properties(model: Any) -> dict[str, str]:  # noqa: ANN401 - ModelProto is untyped here
+    return {prop.key: prop.value for prop in model.metadata_props}
+
+
+def _require_int8(census: Census, how: Quantization, source: Path) -> None:
+    if census.int8_weights >= how.int8_share:
+        return
+    nodes = ", ".join(census.float_nodes[:3]) + (" …" if len(census.float_nodes) > 3 else "")
+    raise PromiseError(
+        f"{source.name} would be {how.precision} in name only: {1 - census.int8_weights:.0%} of "
+        f"its weights still run in fp32 in ONNX Runtime {census.onnxruntime} ({nodes}); nothing "
+        "was written. The quantizer sees only weights that are initializers of LSTM, GRU or "
+        "MatMul: make the graph with edgeseq export, or fold its constants first"
+    )

@@ -1,0 +1,88 @@
+"""The weights of a graph by name, and every product `x @ W` that multiplies by one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseq.extras import require
+from edgeseq.graph.weights import subgraphs
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+WEIGHTS = {"Gemm": (1,), "GRU": (1, 2), "LSTM": (1, 2), "MatMul": (1,)}
+"""Operators that can be quantized, and their inputs that are weights."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """One `MatMul` whose right side is a weight."""
+
+    node: "NodeProto"
+    """In the model itself: what is changed here is changed there."""
+    graph: "GraphProto"
+    """That holds the node: the model's, or the body of a loop."""
+    weight: str
+    """Name of the weight."""
+    values: NDArray[np.float32]
+    """The weight `(K, N)`."""
+    x: str
+    """Name of the left side, in `graph`."""
+    seen: str
+    """The value of the main graph that is `x` when a call has one frame; empty: there is none."""
+
+
+def products(model: "ModelProto") -> tuple[Product, ...]:
+    """Return the products with weights of `model`, bodies of loops included, in order."""
+    return tuple(_products(model.graph, {}, None))
+
+
+def weight_names(model: "ModelProto") -> tuple[str, ...]:
+    """Return the weights of `model` that can be quantized, by name, in order."""
+    constants = {item.name for item in model.graph.initializer}
+    names = [name for node in model.graph.node for name in weights_of(node) if name in constants]
+    inside = [product.weight for product in products(model)]
+    return tuple(dict.fromkeys([*names, *inside]))
+
+
+def weights_of(node: "NodeProto") -> tuple[str, ...]:
+    """Return the names of the inputs of `node` where weights may be."""
+    places = WEIGHTS.get(node.op_type, ()) if not node.domain else ()
+    return tuple(node.input[place] for place in places if place < len(node.input))
+
+
+def _products(
+    graph: "GraphProto", outer: "Mapping[str, TensorProto]", shown: Mapping[str, str] | None
+) -> Iterator[Product]:
+    """Yield the products of `graph`; `shown` maps its values to the main graph's, none: it is."""
+    constants = {**outer, **{item.name: item for item in graph.initializer}}
+    for node in graph.node:
+        for weight in weights_of(node) if node.op_type == "MatMul" else ():
+            if weight in constants and _is_matrix(constants[weight]):
+                values = require("onnx").numpy_helper.to_array(constants[weight])
+                x = str(node.input[0])
+                seen = x if shown is None else shown.get(x, "")
+                yield Product(node, graph, weight, values, x, seen)
+        for body in subgraphs(node):
+            yield from _products(body, constants, _shown(node, body, shown))
+
+
+def _shown(
+    node: "NodeProto", body: "GraphProto", outer: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Map the inputs of a `Scan`'s body to what they are in its first round; others are hidden.
+
+    Of one frame there is one round: states are what the loop starts from, and the frame is the
+    sequence.
+    """
+    if node.op_type != "Scan":
+        return {}
+    pairs = zip((item.name for item in body.input), node.input, strict=False)
+    return {inside: name if outer is None else outer.get(name, "") for inside, name in pairs}
+
+
+def _is_matrix(tensor: "TensorProto") -> bool:
+    return len(tensor.dims) == 2 and tensor.data_type == require("onnx").TensorProto.FLOAT
