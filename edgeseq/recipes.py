@@ -78,9 +78,9 @@ of what follows, only `max_drop` is about it."""
     """Weights of a column that share one scale where they are stored in blocks: 16, 32, 64, 128 \
 or 256. Shorter ones err less and cost bytes."""
     nodes: dict[str, Scheme] = field(default_factory=dict)
-    """Weights that take another scheme: a pattern of their names, such as `"W*"` or \
-`"blocks.0.*"`, to `fp32`, `dynamic`, `static`, `weights8` or `weights4`; the first that matches \
-counts. The variant is then called `mixed`."""
+    """Weights that take another scheme: patterns of their names, such as `"W*"` or \
+`"blocks.0.*|head"`, to `fp32`, `dynamic`, `static`, `weights8` or `weights4`; the first that \
+matches counts, and each must match. The variant is then called `mixed`."""
     calibration: Calibration = field(default_factory=Calibration)
     """How ranges are found, for weights whose scheme is `static`."""
     weights: Literal["s8", "u8"] = "s8"
@@ -108,9 +108,8 @@ where the metric is a percentage, else per cent of fp32's value."""
 
     def scheme(self, weight: str) -> Scheme:
         """Return how the product with the weight of this name runs."""
-        matching = (name for name in self.nodes if fnmatchcase(weight, name))
-        name = next(matching, None)
-        return self._usual if name is None else self.nodes[name]
+        matching = (scheme for pattern, scheme in self.nodes.items() if matches(weight, pattern))
+        return next(matching, self._usual)
 
     @property
     def _usual(self) -> Scheme:
@@ -138,10 +137,15 @@ where the metric is a percentage, else per cent of fp32's value."""
         if self.nodes and self.method == "half":
             yield "nodes: the method half knows no exceptions"
         for pattern, scheme in self.nodes.items():
-            if not pattern.strip():
-                yield "nodes: an empty pattern matches nothing; write the name of a weight"
+            if not all(pattern.split("|")):
+                yield f'nodes: "{pattern}" has an empty pattern; write the name of a weight'
             if scheme not in SCHEMES:
                 yield f"nodes.{pattern}: {scheme!r} is not one of {', '.join(SCHEMES)}"
+
+
+def matches(weight: str, pattern: str) -> bool:
+    """Say whether the name of a weight matches one of the patterns that `|` parts."""
+    return any(fnmatchcase(weight, part) for part in pattern.split("|"))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,10 @@ def write(folder, text, name="mine"):
 
 
 def test_lists_and_loads_every_shipped_recipe():
-    assert list_recipes() == ("fp16", "int8-dynamic", "int8-per-tensor", "streaming-fp32")
+    assert list_recipes() == (
+        "fp16", "int4-weights", "int8-dynamic", "int8-per-tensor", "int8-weights", "mixed",
+        "streaming-fp32",
+    )  # fmt: skip
     for name in list_recipes():
         assert load_recipe(name).name == name
         assert load_recipe(name).gate_steps == 10_000
@@ -103,7 +106,7 @@ def test_all_mistakes_at_once(tmp_path):
         ("bits = 4", 'bits: 4 needs method = "weights"; dynamic has 8 only'),
         ("block = 48", "block: 48 is not one of 16, 32, 64, 128, 256"),
         ("block = 512", "block: 512 is not one of"),
-        ('[quantize.nodes]\n"" = "fp32"', "nodes: an empty pattern matches nothing"),
+        ('[quantize.nodes]\n"" = "fp32"', 'nodes: "" has an empty pattern'),
         ('[quantize.nodes]\nW0 = "int3"', "nodes.W0: 'int3' is not one of 'fp32', 'dynamic', 'st"),
         ("[quantize.calibration]\nstreams = 0", "calibration.streams: 0 is not at least 1"),
         (
@@ -121,7 +124,7 @@ def test_impossible_quantization_is_refused(tmp_path, line, mistake):
 
 def test_impossible_quantization_is_refused_together():
     with pytest.raises(ConfigError) as caught:
-        Quantization("half", bits=4, block=7, nodes={" ": "int3"}, int8_share=0, max_drop=-1)
+        Quantization("half", bits=4, block=7, nodes={"W0|": "int3"}, int8_share=0, max_drop=-1)
     assert len(caught.value.mistakes) == 7
     with pytest.raises(ConfigError) as caught:
         Calibration(percentile=50, streams=0, shortest=0, longest=-1, seed=-1)
@@ -129,7 +132,8 @@ def test_impossible_quantization_is_refused_together():
 
 
 def test_the_first_pattern_that_matches_is_a_weights_scheme():
-    how = Quantization("dynamic", nodes={"W0": "weights8", "W*": "weights4", "[Rh]*": "fp32"})
+    nodes = {"in|W0": "weights8", "W*": "weights4", "R?|head": "fp32"}
+    how = Quantization("dynamic", nodes=nodes)
     schemes = {name: how.scheme(name) for name in ("W0", "W1", "R0", "head", "embed")}
     assert schemes == {
         "W0": "weights8", "W1": "weights4", "R0": "fp32", "head": "fp32", "embed": "dynamic",

@@ -1,6 +1,8 @@
 """Products and LSTMs → int8 whose activations are quantized on the fly, by ONNX Runtime's tool."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,9 +15,6 @@ from edgeseq.recipes import Quantization
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-ADVICE = {"onnx.quant.pre_process": "onnxruntime.quant"}
-"""Metadata that stops the tool from advising its own pre-processing on the root logger."""
 
 
 def quantize_dynamic(
@@ -38,9 +37,7 @@ def quantize_dynamic(
     ]
     if not nodes:  # the tool would take all of them
         return model
-    properties = {prop.key: prop.value for prop in model.metadata_props}
-    onnx.helper.set_model_props(model, properties | ADVICE)
-    with TemporaryDirectory() as scratch:
+    with TemporaryDirectory() as scratch, _quiet():
         result = Path(scratch, "int8.onnx")
         try:
             tool.quantize_dynamic(
@@ -60,3 +57,16 @@ def quantize_dynamic(
                 f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             ) from None
     return quantized
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the tool's advice off the root logger: to pre-process, and not to quantize twice."""
+    root, handler, before = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
+    root.addHandler(handler)  # or logging would make one that stays
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        root.removeHandler(handler)

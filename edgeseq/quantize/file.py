@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,17 +18,20 @@ from edgeseq.graph.build import write_contract
 from edgeseq.graph.census import take_census
 from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.apart import take_apart
-from edgeseq.quantize.dynamic import ADVICE, quantize_dynamic
+from edgeseq.quantize.dynamic import quantize_dynamic
+from edgeseq.quantize.nbits import OLDEST, quantize_in_blocks
 from edgeseq.quantize.products import weight_names, weights_of
-from edgeseq.recipes import Quantization, Recipe
+from edgeseq.recipes import Quantization, Recipe, matches
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 Array = NDArray[np.float32]
 
-_NOISE = ("onnx.infer", *ADVICE)
+_NOISE = ("onnx.infer",)
 """Metadata that tools leave behind."""
+_BITS = {"weights8": 8, "weights4": 4}
+"""Of the schemes that store weights in blocks."""
 
 
 def quantize_file(
@@ -64,6 +66,7 @@ def quantize_file(
     model = read(source)
     contract = _contract(model, recipe, producer, source)
     quantized = quantize_model(model, how, str(source), streams=streams)
+    contract = contract and _with_oldest(contract, quantized)
     _clean(quantized, contract, str(model.producer_name), str(model.producer_version))
     data = quantized.SerializeToString()
     with TemporaryDirectory() as scratch:
@@ -95,13 +98,14 @@ def quantize_model(
         parts = _static(parts, wanted["static"], how, where, streams)
     if "dynamic" in wanted:
         parts = quantize_dynamic(parts, wanted["dynamic"], how, where)
-    return parts
+    blocks = {name: bits for scheme, bits in _BITS.items() for name in wanted.get(scheme, ())}
+    return quantize_in_blocks(parts, blocks, how.block) if blocks else parts
 
 
 def require_known(how: Quantization, model: "ModelProto", where: str = "the model") -> None:
     """Refuse exceptions for weights that `model` does not have."""
     names = weight_names(model)
-    unknown = [name for name in how.nodes if not any(fnmatchcase(item, name) for item in names)]
+    unknown = [pattern for pattern in how.nodes if not any(matches(n, pattern) for n in names)]
     if unknown:
         raise UsageError(
             f"{where} has no weight {' or '.join(map(repr, unknown))}, which the recipe's nodes "
@@ -157,6 +161,11 @@ def _static(
     where: str,
     streams: Sequence[Array],
 ) -> "ModelProto":
+    if not streams:
+        raise UsageError(
+            f"cannot quantize {where}: the scheme static ({', '.join(wanted[:3])}) needs "
+            "recordings to calibrate on; quantize a bundle whose task's data is here"
+        )
     raise UsageError(
         f"cannot quantize {where}: this edgeseq does not know the scheme static "
         f"({', '.join(wanted[:3])}); take dynamic"
@@ -169,6 +178,20 @@ def _contract(model: "ModelProto", recipe: Recipe, producer: str, source: Path) 
         return None
     contract = Contract.from_metadata(metadata, where=str(source))
     return dataclasses.replace(contract, recipe=recipe.name, producer=producer or contract.producer)
+
+
+def _with_oldest(contract: Contract, model: "ModelProto") -> Contract:
+    """Return the contract with the oldest ONNX Runtime that has all operators of `model`."""
+    bits = {
+        attribute.i
+        for node in all_nodes(model.graph)
+        if node.op_type == "MatMulNBits"
+        for attribute in node.attribute
+        if attribute.name == "bits"
+    }
+    releases = [contract.min_onnxruntime, *(OLDEST[number] for number in bits)]
+    newest = max(releases, key=lambda release: [int(part) for part in release.split(".")])
+    return dataclasses.replace(contract, min_onnxruntime=newest)
 
 
 def _clean(

@@ -42,16 +42,21 @@ def products(model: "ModelProto") -> tuple[Product, ...]:
 
 def weight_names(model: "ModelProto") -> tuple[str, ...]:
     """Return the weights of `model` that can be quantized, by name, in order."""
-    constants = {item.name for item in model.graph.initializer}
-    names = [name for node in model.graph.node for name in weights_of(node) if name in constants]
-    inside = [product.weight for product in products(model)]
-    return tuple(dict.fromkeys([*names, *inside]))
+    return tuple(dict.fromkeys(_names(model.graph, frozenset())))
 
 
 def weights_of(node: "NodeProto") -> tuple[str, ...]:
     """Return the names of the inputs of `node` where weights may be."""
     places = WEIGHTS.get(node.op_type, ()) if not node.domain else ()
     return tuple(node.input[place] for place in places if place < len(node.input))
+
+
+def _names(graph: "GraphProto", outer: frozenset[str]) -> Iterator[str]:
+    constants = outer | {item.name for item in graph.initializer}
+    for node in graph.node:
+        yield from (name for name in weights_of(node) if name in constants)
+        for body in subgraphs(node):
+            yield from _names(body, constants)
 
 
 def _products(

@@ -249,6 +249,18 @@ def test_in_place_is_exact_in_int8(name, streams, recipe, tmp_path):
     assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), streams, sum(cuts)), cuts)
 
 
+@pytest.mark.parametrize("frames", ["T", 1])
+@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
+def test_in_place_is_exact_in_parts(name, frames, tmp_path):
+    """Where an LSTM or a GRU is taken apart, a dozen nodes read its states, and one writes each."""
+    onnx.save(graph_of(name, frames=frames), tmp_path / "fp32.onnx")
+    quantize_file(tmp_path / "fp32.onnx", tmp_path / "mixed.onnx", load_recipe("mixed"))
+    graph = onnx.load(tmp_path / "mixed.onnx")
+    assert not {"LSTM", "GRU"} & {node.op_type for node in graph.graph.node}
+    cuts = [1] * 40 if frames == 1 else [1, 1, 5, 1, 13, 2, 30]
+    assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), 3, sum(cuts)), cuts)
+
+
 @pytest.mark.parametrize(
     ("family", "module", "order"), [("lstm", lstm, "_gates_iofc"), ("gru", gru, "_gates_zrh")]
 )

@@ -1,17 +1,22 @@
 """A file that is called int8 runs in int8, or is not written."""
 
 import logging
+from itertools import cycle
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from graph.handmade import lstm_and_head
+from export.small import Loop, frames_of, graph_of, model_of, relative_error, whole
+from graph.handmade import lstm_and_head, save, tensor, value
 
 from edgeseq.bundle import Tolerance
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ModelError, PromiseError, UsageError
+from edgeseq.graph.census import optimised_graph
+from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.file import quantize_file
+from edgeseq.quantize.products import weight_names
 from edgeseq.recipes import Quantization, Recipe, load_recipe
 from edgeseq.runtime import StreamSession
 
@@ -174,6 +179,127 @@ def test_failure_of_the_tool_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "quantize_dynamic", fail)
     with pytest.raises(ModelError, match=r"quantizer failed on .*: RuntimeError: no such kernel$"):
         quantize_file(lstm_and_head(tmp_path / "m.onnx"), tmp_path / "int8.onnx", RECIPE)
+
+
+NAMES = {
+    "lstm": ("W0", "R0", "W1", "R1", "head"),
+    "gru": ("W0", "R0", "W1", "R1", "head"),
+    "transformer": (
+        "embed",
+        *(
+            f"blocks.{block}.{part}"
+            for block in range(2)
+            for part in ("attention.qkv", "attention.out", "up", "down")
+        ),
+        "head",
+    ),
+}
+GRAPHS = [(name, frames) for name in NAMES for frames in ({}, {"frames": 1})]
+GRAPHS.append(("transformer", {"frames": 1, "newest": True}))
+
+
+def how_they_run(path):
+    """Map each weight to how the optimised graph multiplies by it, by the constants it reads."""
+    found = {}
+    for node in all_nodes(optimised_graph(path).graph):
+        bits = next((item.i for item in node.attribute if item.name == "bits"), 32)
+        kind = f"{node.op_type} {bits}" if node.op_type == "MatMulNBits" else node.op_type
+        for place in (1, 2) if "LSTM" in kind else (1,):
+            if node.op_type in ("MatMul", "LSTM", "FusedMatMul", "MatMulNBits") or (
+                node.op_type.startswith("DynamicQuantize")
+            ):
+                name = node.input[place].removesuffix("_blocks").removesuffix("_quantized")
+                found[name] = kind
+    return found
+
+
+@pytest.mark.parametrize(("name", "options"), GRAPHS)
+def test_every_weight_runs_in_the_scheme_it_was_given(name, options, tmp_path):
+    """One scheme after the other, dealt to the weights in turns."""
+    schemes = {
+        "weights8": "MatMulNBits 8",
+        "fp32": "MatMul",
+        "dynamic": "DynamicQuantizeMatMul",
+        "weights4": "MatMulNBits 4",
+    }
+    dealt = dict(zip(NAMES[name], cycle(schemes), strict=False))
+    how = Quantization("weights", bits=4, block=16, nodes=dealt, int8_share=0.3)
+    graph = graph_of(name, **options)
+    assert weight_names(graph) == NAMES[name]
+    onnx.save(graph, tmp_path / "fp32.onnx")
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
+    census = quantize_file(tmp_path / "fp32.onnx", tmp_path / "mixed.onnx", recipe)
+    run = how_they_run(tmp_path / "mixed.onnx")
+    assert {weight: run.get(weight) for weight in dealt} == {
+        weight: schemes[scheme] for weight, scheme in dealt.items()
+    }
+    held = {item.name: item.dims for item in graph.graph.initializer}
+    floats = sum(np.prod(held[weight]) for weight, scheme in dealt.items() if scheme == "fp32")
+    total = sum(np.prod(held[weight]) for weight in dealt)
+    assert census.int8_weights == pytest.approx(1 - floats / total)
+    model = model_of(name)
+    frames = frames_of(model, 1, 30)
+    outputs, _ = Loop(onnx.load(tmp_path / "mixed.onnx")).run(frames, [1] * 30)
+    assert 1e-3 < relative_error(outputs, whole(model, frames)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("nodes", "kinds"),
+    [
+        ({"head": "fp32"}, ["DynamicQuantizeLSTM"] * 2 + ["MatMul"]),
+        ({"*0": "weights8"}, ["MatMulNBits 8", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"]),
+        ({"[WR]1": "fp32"}, ["DynamicQuantizeLSTM", "LSTM", "DynamicQuantizeMatMul"]),
+        ({"R1": "fp32"}, ["DynamicQuantizeLSTM", *["DynamicQuantizeMatMul", "MatMul"] * 1]),
+    ],
+)
+def test_an_lstm_stays_an_operator_where_one_has_its_schemes(nodes, kinds, tmp_path):
+    """ONNX Runtime's LSTM is a node, its parts are a dozen: only a scheme it lacks is worth it."""
+    onnx.save(graph_of("lstm"), tmp_path / "fp32.onnx")
+    how = Quantization("dynamic", nodes=nodes, int8_share=0.3)
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
+    quantize_file(tmp_path / "fp32.onnx", tmp_path / "mixed.onnx", recipe)
+    assert set(how_they_run(tmp_path / "mixed.onnx").values()) == set(kinds)
+
+
+def test_exceptions_for_weights_that_are_not_there_are_refused(lstm_bundle, tmp_path):
+    how = Quantization("dynamic", nodes={"W0|embed": "fp32", "w1": "fp32", "blocks.*": "fp32"})
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
+    with pytest.raises(UsageError) as caught:
+        quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", recipe)
+    assert "has no weight 'w1' or 'blocks.*'" in str(caught.value)
+    assert str(caught.value).endswith("it has: W0, R0, W1, R1, head")
+    assert not (tmp_path / "int8.onnx").exists()
+
+
+def test_static_without_recordings_is_refused(lstm_bundle, tmp_path):
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=Quantization("static"))
+    with pytest.raises(UsageError, match=r"the scheme static \(W0, R0, W1\) needs recordings"):
+        quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", recipe)
+
+
+def test_nodes_without_names_and_with_the_same_one_are_told_apart(tmp_path):
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "a"], ["y"], "same"),
+        onnx.helper.make_node("MatMul", ["y", "b"], ["z"], "same"),
+        onnx.helper.make_node("MatMul", ["z", "c"], ["out"]),
+    ]
+    weights = [tensor(name, 8, 8) for name in "abc"]
+    values = [value("x", ("N", 8))], [value("out", ("N", 8))]
+    save(tmp_path / "m.onnx", nodes, *values, weights)
+    how = Quantization("dynamic", nodes={"b": "fp32"}, int8_share=0.1)
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
+    quantize_file(tmp_path / "m.onnx", tmp_path / "int8.onnx", recipe)
+    assert how_they_run(tmp_path / "int8.onnx") == {
+        "a": "DynamicQuantizeMatMul", "b": "MatMul", "c": "DynamicQuantizeMatMul",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_a_gemm_is_quantized_on_the_fly(turned, tmp_path):
+    node = onnx.helper.make_node("Gemm", ["x", "w", "b"], ["y"], "gemm", transB=turned)
+    weights = [tensor("w", 8, 6) if not turned else tensor("w", 6, 8), tensor("b", 6)]
+    save(tmp_path / "m.onnx", [node], [value("x", ("N", 8))], [value("y", ("N", 6))], weights)
+    assert quantize_file(tmp_path / "m.onnx", tmp_path / "int8.onnx", RECIPE).int8_weights == 1
 
 
 def test_recipe_without_quantization_is_refused(tmp_path):
