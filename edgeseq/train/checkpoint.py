@@ -41,8 +41,8 @@ class Tuned:
 
     recipe: str
     """Whose arithmetic they were tuned for."""
-    quantize: dict[str, Any]
-    """That recipe's `[quantize]`, as it was."""
+    arithmetic: dict[str, Any]
+    """What the rounding followed, of that recipe's `[quantize]`."""
     weights_sha256: str
     """The weights that it went on from."""
 

@@ -6,7 +6,6 @@ they have only moved to where rounding does less harm.
 
 import dataclasses
 import hashlib
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from edgeseq.train.run import Progress, Start
 from edgeseq.train.settings import FitSettings
 from edgeseq.train.twin import twin_of
 
+_ARITHMETIC = ("method", "bits", "block", "nodes", "weights", "per_channel", "reduce_range")
+"""What of a `[quantize]` the rounding depends on."""
 SHARE_OF_STEPS, SHARE_OF_LR = 0.25, 0.1
 """Of the run's: weights that fit already have to move by fractions of a level, not anew."""
 
@@ -76,14 +77,13 @@ def tune(
         model=checkpoint.model,
         twin=partial(quantized_twin, how=how),
         batches=before.steps + before.refit_steps,
-        tuned=Tuned(recipe, _plain(how), hashlib.sha256(checkpoint.weights()).hexdigest()),
+        tuned=Tuned(recipe, _arithmetic(how), hashlib.sha256(checkpoint.weights()).hexdigest()),
     )
     return fit(
         task, checkpoint.spec, settings, run_dir, start=start, resume=resume, progress=progress
     )
 
 
-def _plain(how: Quantization) -> dict[str, Any]:
-    """Return what JSON gives back of `how`, so that it can be compared with what was stored."""
-    table: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(how)))
-    return table
+def _arithmetic(how: Quantization) -> dict[str, Any]:
+    """Return what a run records of `how`."""
+    return {name: getattr(how, name) for name in _ARITHMETIC}

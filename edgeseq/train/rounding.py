@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgeseq.errors import UsageError
+from edgeseq.graph.blocks import quantize_blocks
 from edgeseq.recipes import Quantization
 
 Round = Callable[[Tensor], Tensor]
@@ -70,27 +71,21 @@ def unsigned(frames: Tensor) -> Tensor:
     As ONNX's `DynamicQuantizeLinear` does, fed one frame of one stream a call.
     """
     values = frames.detach()
-    low = values.amin(-1, keepdim=True).clamp(max=0)
-    high = values.amax(-1, keepdim=True).clamp(min=0)
-    scale = _not_zero((high - low) / 255)
+    lowest, highest = values.aminmax(dim=-1, keepdim=True)
+    low = lowest.clamp(max=0)
+    scale = _not_zero((highest.clamp(min=0) - low) / 255)
     zero = (-low / scale).round()
     level = ((values / scale).round() + zero).clamp(0, 255)
     return _through(frames, (level - zero) * scale)
 
 
 def blocks(weight: Tensor, *, bits: int, size: int) -> Tensor:
-    """Round blocks of `size` along K to `bits` bits, one scale a block.
+    """Round blocks of `size` along K to `bits` bits, each with a scale and a zero point of its own.
 
-    As ONNX Runtime's `MatMulNBits` without zero points: the value furthest from zero becomes the
-    lowest level, of which there is one more than of levels above zero.
+    By the very function that writes files for ONNX Runtime's `MatMulNBits`.
     """
-    values = _in_blocks(weight.detach(), size)
-    lowest = 2 ** (bits - 1)
-    furthest = values.gather(-1, values.abs().argmax(-1, keepdim=True))
-    scale = furthest / -lowest
-    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
-    level = (values / scale).round().clamp(-lowest, lowest - 1)
-    return _through(weight, _joined(level * scale, weight))
+    found = quantize_blocks(weight.detach().cpu().numpy().T, bits, size)
+    return _through(weight, torch.from_numpy(found.dequantized().T).to(weight))
 
 
 def signed(frames: Tensor, *, size: int) -> Tensor:

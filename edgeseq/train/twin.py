@@ -35,7 +35,7 @@ def twin_of(model: SequenceModel, roundings: Roundings) -> SequenceModel:
         rounding = _rounding(model, name, module, roundings)
         if rounding is not None:
             twin.set_submodule(name, rounding)
-    return twin
+    return twin.train(model.training)  # what is new trains until it is told
 
 
 def _rounding(
