@@ -47,7 +47,7 @@ class QuantizeHints:
     """What quantization has to respect on the device."""
 
     reduce_range: bool = False
-    """Use 7-bit weights: u8 x s8 products saturate in 16 bits without VNNI or dot product."""
+    """Use 7-bit weights: u8 x s8 products saturate in 16 bits on x86 without VNNI."""
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,12 @@ signed whatever is asked for."""
     per_channel: bool = True
     """One scale a column instead of a tensor: half the noise, for a tenth more bytes and time."""
     reduce_range: bool = True
-    """Use 7 of the 8 bits, so that products of two bytes do not saturate on CPUs without VNNI."""
+    """Use 7 of the 8 bits, so that products of two bytes do not saturate on x86 without VNNI."""
+    fit_pairs: bool = False
+    """Instead of 7 bits for all, make each scale as fine as two neighbouring weights allow: as \
+portable, a third finer. For signed weights whose activations are quantized on the fly."""
+    portable: bool = True
+    """Promise the same answer on every CPU: a file that could not keep it is not written."""
     int8_share: float = 0.9
     """Least share of the weights that must run in integers in the optimised graph, 0 to 1; below \
 it nothing is written, because the file would be int8 in name only."""
@@ -126,6 +131,8 @@ where the metric is a percentage, else per cent of fp32's value."""
             mistakes.append(f'bits: 4 needs method = "weights"; {self.method} has 8 only')
         if self.block not in BLOCKS:
             mistakes.append(f"block: {self.block} is not one of {', '.join(map(str, BLOCKS))}")
+        if self.fit_pairs and self.weights != "s8":
+            mistakes.append("fit_pairs: is about s8 weights; u8 ones do not saturate")
         if not 0 < self.int8_share <= 1:
             mistakes.append(f"int8_share: {self.int8_share} is not above 0 and at most 1")
         if self.max_drop < 0:

@@ -138,14 +138,57 @@ def folds_line() -> str:
     return "; ".join(f"{name} {value:.1f} %" for name, value in means.items()) + "."
 
 
+def everywhere_table() -> str:
+    """What `tests/benchmarks/everywhere.py` last measured, the worst of its bundles."""
+    table = json.loads((RESULTS / "everywhere.json").read_text())
+    rows = table["rows"]
+    cpus = list(dict.fromkeys(row["cpu"] for row in rows))
+    heads = ["noise against fp32", *cpus, "two CPUs differ by", "decide otherwise"]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    for recipe in dict.fromkeys(row["recipe"] for row in rows if row["recipe"] != "fp32"):
+        group = [row for row in rows if row["recipe"] == recipe]
+        noises = (max(r["fp32_noise"] for r in group if r["cpu"] == cpu) for cpu in cpus)
+        cells = [f"{noise:.4f}" for noise in noises]
+        cells += [f"{max(r['noise'] for r in group):.0e}"]
+        cells += [f"{max(r['decisions'] for r in group):.1%}"]
+        mark = "" if group[0]["promised"] else " (opt-in)"
+        lines.append(f"| `{recipe}`{mark} | {' | '.join(cells)} |")
+    bundles = ", ".join(dict.fromkeys(row["bundle"] for row in rows))
+    missing = "; ".join(f"{cpu} ({why})" for cpu, why in table["missing"].items())
+    lines += [
+        "",
+        f"The worst of {bundles}; {table['frames']:,} frames each. Not measured: {missing}. "
+        f"`here` is {machine_line(table['machine'], table['versions'])}.",
+    ]
+    return "\n".join(lines)
+
+
+def reduce_range_table() -> str:
+    """What `tests/benchmarks/reduce_range.py` last measured."""
+    table = json.loads((RESULTS / "reduce_range.json").read_text())
+    lines = ["| | noise | decisions changed | accuracy | time of a step |", "|---|--:|--:|--:|--:|"]
+    for form in table["forms"]:
+        score, ratio = form["accuracy"], form["ratio"]
+        accuracy = f"{score['value']:.2f} {score['metric']}" if score else "not measured"
+        time = f"x {ratio['ratio']:.2f}" if ratio else f"{form['median_us']:.1f} µs"
+        numbers = f"{form['noise']:.4f} | {form['parity']['changed_decisions']:.1%}"
+        if form["form"] == "fp32":
+            numbers = " | "
+        lines.append(f"| {form['bundle']}, {form['form']} | {numbers} | {accuracy} | {time} |")
+    lines += ["", f"Measured on {machine_line(table['machine'], table['versions'])}."]
+    return "\n".join(lines)
+
+
 README_BLOCKS = {
     **BLOCKS,
     "commands": commands,
     "baseline table": baseline_table,
     "demo table": demo_table,
+    "everywhere table": everywhere_table,
     "folds line": folds_line,
     "memory line": memory_line,
     "paced table": paced_table,
+    "reduce range table": reduce_range_table,
     "regression table": regression_table,
 }
 

@@ -44,7 +44,8 @@ def test_fp32_promises_rounding_only():
 def test_int8_promises_one_decision_in_a_hundred_and_the_same_answer_everywhere():
     recipe, how = load_quantization("int8-dynamic")
     assert recipe.tolerance.changed_decisions == 0.01
-    assert how == Quantization("dynamic", reduce_range=True, int8_share=0.9, max_drop=0.5)
+    assert how == Quantization("dynamic", fit_pairs=True, int8_share=0.9, max_drop=0.5)
+    assert how.portable
 
 
 def test_fp16_promises_ten_times_less_than_fp32_and_more_than_int8():

@@ -1,6 +1,7 @@
 """`check_bundle`: every promise of every variant, in the order in which a person would look."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from edgeseq.bundle import Bundle, Variant
 from edgeseq.check import interface, streaming, values
 from edgeseq.check.findings import CheckReport, Finding, not_checked
 from edgeseq.check.int8 import census
+from edgeseq.check.portable import portable
 from edgeseq.check.subject import Subject
 from edgeseq.contract import Contract
 from edgeseq.devices import DeviceProfile
@@ -39,6 +41,7 @@ BEHAVIOUR: dict[str, Promise] = {
     "snapshot": streaming.snapshot,
     "streams": streaming.streams,
     "endless": streaming.endless,
+    "portable": portable,
     "census": census,
 }
 
@@ -61,7 +64,8 @@ def check_bundle(
         variants: which; none: all.
         provider: `cpu` or `cuda`; another one never runs in its place.
         seed: draws random chunks and the times of resets.
-        device: profile whose budget is applied, as far as it needs no measurement.
+        device: profile whose budget is applied, as far as it needs no measurement; where it asks
+            for `reduce_range`, no product may saturate.
         progress: is told what begins.
 
     Raises:
@@ -74,7 +78,7 @@ def check_bundle(
     found: dict[str, tuple[Finding, ...]] = {}
     for name, variant in chosen.items():
         (progress or (lambda _: None))(name)
-        found[name] = tuple(_check(bundle, name, variant, provider, seed))
+        found[name] = tuple(_check(bundle, name, variant, provider, seed, device))
     version = str(require("onnxruntime").__version__)
     frames = bundle.manifest.reference.frames
     budget = tuple(judge_bundle(device, bundle, names)) if device else ()
@@ -83,7 +87,12 @@ def check_bundle(
 
 
 def _check(
-    bundle: Bundle, name: str, variant: Variant, provider: str, seed: int
+    bundle: Bundle,
+    name: str,
+    variant: Variant,
+    provider: str,
+    seed: int,
+    device: DeviceProfile | None,
 ) -> Iterator[Finding]:
     yield Finding("files", "kept", note="sha256 as in the manifest")
     try:
@@ -93,7 +102,7 @@ def _check(
         yield from _skipped(PROMISES[2:], "the file does not load")
         return
     yield Finding("loads", "kept", note=f"opset {variant.opset}")
-    subject = _subject(bundle, name, variant, model, seed)
+    subject = replace(_subject(bundle, name, variant, model, seed), device=device)
     broken = ""
     for promise, check in INTERFACE.items():
         if broken:

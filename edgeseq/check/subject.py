@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeseq.bundle import Parity, Variant
 from edgeseq.check.parity import Array, compare, decision_rule
 from edgeseq.contract import Contract
+from edgeseq.devices import DeviceProfile
 from edgeseq.errors import StreamError
 from edgeseq.runtime import StreamModel, StreamSession
 
@@ -34,6 +35,8 @@ class Subject:
     final_state: States
     """State after all frames by input name, N = 1; empty where calls cannot take all frames."""
     seed: int
+    device: DeviceProfile | None = None
+    """Where it shall run, if that was said."""
 
     @property
     def contract(self) -> Contract:

@@ -8,7 +8,7 @@ from edgeseq.cli import options
 from edgeseq.cli.progress import Bar
 
 
-@click.command(short_help="Add int8 or fp16 variants to a bundle, and judge them.")
+@click.command(short_help="Add int8, int4 or fp16 variants to a bundle, and judge them.")
 @options.bundle
 @click.option(
     "--recipe", default="int8-dynamic", show_default=True, help="Recipe, by name or as a TOML file."
@@ -21,16 +21,17 @@ from edgeseq.cli.progress import Bar
 )
 @options.as_json
 def quantize(bundle: Path, recipe: str, max_drop: float | None, as_json: bool) -> None:
-    """Make int8 (or, for GPUs, fp16) twins of BUNDLE's graphs and judge them.
+    """Make int8, int4, mixed (or, for GPUs, fp16) twins of BUNDLE's graphs and judge them.
 
     Judged are accuracy, drift, size, and speed on this machine.
 
-    Always writes what was asked for, unless it would be int8 in name only; marks as preferred
-    what is smaller and faster and good enough.
+    Always writes what was asked for, unless it would be int8 or int4 in name only; marks as
+    preferred what is smaller and faster and good enough.
 
     \b
     edgeseq quantize bundle --recipe int8-dynamic
-    edgeseq quantize bundle --recipe fp16
+    edgeseq quantize bundle --recipe int4-weights
+    edgeseq quantize bundle --recipe my-recipe.toml
     """
     from edgeseq.extras import require
 

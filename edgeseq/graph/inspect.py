@@ -13,6 +13,7 @@ from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import EdgeseqError, ModelError
 from edgeseq.extras import require
 from edgeseq.graph.census import take_census
+from edgeseq.graph.portable import Dependence, dependences
 from edgeseq.graph.states import StatePair, Value, guess_states
 from edgeseq.graph.weights import all_nodes, bits, operators, subgraphs, weight_uses
 
@@ -63,6 +64,10 @@ class Inspection:
     """What ONNX Runtime makes of the file here."""
     optimised_missing: str
     """Why there is no such census; empty where there is one."""
+    depends_on_cpu: tuple[Dependence, ...] | None
+    """What of it answers differently on different CPUs; empty where only floats round."""
+    depends_on_cpu_missing: str
+    """Why that is not known; empty where it is."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the inspection as JSON values."""
@@ -82,6 +87,7 @@ def inspect_model(path: Path | str) -> Inspection:
     inputs, outputs = _values(_fed(model.graph)), _values(model.graph.output)
     contract, contract_missing = _contract(model, path)
     census, census_missing = _census(path)
+    depends, depends_missing = _dependences(model)
     initializers = _initializers(model)
     uses = weight_uses(model)
     weights = sum(use.elements for use in uses)
@@ -103,6 +109,8 @@ def inspect_model(path: Path | str) -> Inspection:
         stored_int8=sum(use.stored for use in uses) / weights if weights else 0.0,
         optimised=census,
         optimised_missing=census_missing,
+        depends_on_cpu=depends,
+        depends_on_cpu_missing=depends_missing,
     )
 
 
@@ -176,6 +184,13 @@ def _census(path: Path) -> tuple[Census | None, str]:
         return take_census(path), ""
     except EdgeseqError as error:
         return None, str(error)
+
+
+def _dependences(model: "ModelProto") -> tuple[tuple[Dependence, ...] | None, str]:
+    try:
+        return dependences(model), ""
+    except (ValueError, require("onnx").checker.ValidationError):  # a path that leads elsewhere
+        return None, "its weights lie in other files"
 
 
 def _states(

@@ -38,7 +38,7 @@ _INT8 = {
     "QLinearConv": (3,),
     "QLinearMatMul": (0, 3),
 }
-_INTEGER_ACCURACY = 4
+INTEGER_ACCURACY = 4
 """The `accuracy_level` at which `MatMulNBits` multiplies integers; below it unpacks to floats."""
 
 
@@ -125,7 +125,7 @@ def _use(node: "NodeProto", constants: Mapping[str, Constant]) -> WeightUse | No
     if node.op_type == "MatMulNBits":
         attributes = {item.name: item.i for item in node.attribute}
         elements = attributes["K"] * attributes["N"]
-        integer = attributes.get("accuracy_level") == _INTEGER_ACCURACY
+        integer = attributes.get("accuracy_level") == INTEGER_ACCURACY
         return WeightUse(name, node.op_type, elements, elements, integer)
     integer = node.op_type in _INT8
     places = _INT8.get(node.op_type) or _FLOAT.get(node.op_type, ())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseq.errors import ModelError
 from edgeseq.extras import require
 from edgeseq.graph.weights import all_nodes
+from edgeseq.quantize.fit import refit
 from edgeseq.quantize.products import weights_of
 from edgeseq.recipes import Quantization
 
@@ -46,7 +47,7 @@ def quantize_dynamic(
                 op_types_to_quantize=["LSTM", "MatMul"],
                 nodes_to_quantize=nodes,
                 per_channel=how.per_channel,
-                reduce_range=how.reduce_range,
+                reduce_range=how.reduce_range and not how.fit_pairs,
                 weight_type={"s8": tool.QuantType.QInt8, "u8": tool.QuantType.QUInt8}[how.weights],
                 extra_options={"EnableSubgraph": True},  # the body of a Scan
             )
@@ -56,6 +57,8 @@ def quantize_dynamic(
                 f"ONNX Runtime's quantizer failed on {where}: "
                 f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             ) from None
+    if how.fit_pairs:
+        refit(quantized, model, wanted)
     return quantized
 
 

@@ -20,6 +20,7 @@ from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.dynamic import quantize_dynamic
 from edgeseq.quantize.nbits import OLDEST, quantize_in_blocks
+from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names, weights_of
 from edgeseq.recipes import Quantization, Recipe, matches
 
@@ -54,7 +55,8 @@ def quantize_file(
         streams: recordings `(T, F)` in raw units to calibrate on; only `static` needs them.
 
     Raises:
-        PromiseError: most weights would still run in fp32; nothing was written.
+        PromiseError: most weights would still run in fp32, or the answer would depend on the CPU,
+            which the recipe promises it does not; nothing was written.
         UsageError: the recipe makes no integers, names weights that the file does not have, or
             calibrates without recordings.
         ModelError: the file cannot be read, quantized or loaded.
@@ -67,6 +69,7 @@ def quantize_file(
     contract = _contract(model, recipe, producer, source)
     quantized = quantize_model(model, how, str(source), streams=streams)
     contract = contract and _with_oldest(contract, quantized)
+    require_portable(quantized, recipe, source)
     _clean(quantized, contract, str(model.producer_name), str(model.producer_version))
     data = quantized.SerializeToString()
     with TemporaryDirectory() as scratch:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from edgeseq.graph.inspect import Inspection
+from edgeseq.graph.portable import Dependence
 from edgeseq.graph.states import StatePair, Value
 
 LARGEST = 8
@@ -19,6 +20,7 @@ def inspection_text(inspection: Inspection) -> str:
         "state": _states(inspection),
         "operators": [_counts(inspection.operators)],
         "int8": _int8(inspection),
+        "on other CPUs": _other_cpus(inspection),
         "bytes by operator": _bytes(inspection),
     }
     return "\n\n".join(
@@ -69,6 +71,22 @@ def _int8(inspection: Inspection) -> list[str]:
     if 0 < census.int8_weights < 1:
         lines.append(f"in fp32: {', '.join(census.float_nodes)}")
     return lines
+
+
+def _other_cpus(inspection: Inspection) -> list[str]:
+    found = inspection.depends_on_cpu
+    if found is None:
+        return [f"unknown: {inspection.depends_on_cpu_missing}"]
+    if not found:
+        return ["the same answer, but for the rounding of floats"]
+    by_why = {item.why: [other for other in found if other.why == item.why] for item in found}
+    lines = [f"{why}: {', '.join(map(_pairs, items))}" for why, items in by_why.items()]
+    return ["another answer:", *("  " + line for line in lines)]
+
+
+def _pairs(item: Dependence) -> str:
+    counted = f", {item.pairs:,} pair{'s' * (item.pairs > 1)}" if item.pairs else ""
+    return f"{item.node} ({item.operator}{counted})"
 
 
 def _bytes(inspection: Inspection) -> list[str]:

@@ -1,4 +1,4 @@
-"""A bundle gains int8 or fp16 variants, each judged against the fp32 one it came from."""
+"""A bundle gains quantized variants, each judged against the fp32 one it came from."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def quantize_bundle(
     hot: HotSettings = HOT,
     progress: Progress | None = None,
 ) -> Bundle:
-    """Add an int8 or fp16 twin to every fp32 variant of the bundle, and choose what to ship.
+    """Add a quantized twin to every fp32 variant of the bundle, and choose what to ship.
 
     Size, speed on this machine, drift and accuracy on the task are recorded in the manifest. A
     twin that is no better is a result, not a failure. Twins of another precision stay, and so

@@ -6,11 +6,12 @@ import numpy as np
 import onnx
 import pytest
 from graph.handmade import lstm_and_head, save, tensor, value
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgeseq.contract import METADATA_KEY
 from edgeseq.errors import ModelError
 from edgeseq.graph.inspect import Initializer, inspect_model
+from edgeseq.graph.portable import SATURATES
 from edgeseq.graph.states import StatePair, Value
 from edgeseq.report.inspect import inspection_text
 
@@ -83,6 +84,33 @@ def test_int8_share_by_element(tmp_path):
     assert inspection.stored_int8 == pytest.approx(0.6)
     assert inspection.optimised.int8_weights == pytest.approx(0.6)
     assert "in fp32: floats" in inspection_text(inspection)
+
+
+def test_what_other_cpus_answer_differently_is_named(tmp_path):
+    weights = numpy_helper.from_array(np.full((3, 2), 127, np.int8), "w")
+    nodes = [helper.make_node("MatMulInteger", ["x", "w"], ["y"], "integers")]
+    inputs = [value("x", ("N", 3), TensorProto.UINT8)]
+    outputs = [value("y", ("N", 2), TensorProto.INT32)]
+    inspection = inspect_model(save(tmp_path / "m.onnx", nodes, inputs, outputs, [weights]))
+    (found,) = inspection.depends_on_cpu
+    assert (found.node, found.operator, found.why, found.pairs) == (
+        "integers", "MatMulInteger", SATURATES, 2,
+    )  # fmt: skip
+    text = inspection_text(inspection)
+    assert f"  another answer:\n    {SATURATES}: integers (MatMulInteger, 2 pairs)\n" in text
+    assert inspection.to_json()["depends_on_cpu"][0]["pairs"] == 2
+
+
+def test_weights_in_other_files_are_not_judged(tmp_path):
+    weights = numpy_helper.from_array(np.full((3, 2), 127, np.int8), "w")
+    nodes = [helper.make_node("MatMulInteger", ["x", "w"], ["y"], "integers")]
+    inputs = [value("x", ("N", 3), TensorProto.UINT8)]
+    outputs = [value("y", ("N", 2), TensorProto.INT32)]
+    path = save(tmp_path / "m.onnx", nodes, inputs, outputs, [weights])
+    onnx.save(onnx.load(path), path, save_as_external_data=True, size_threshold=0, location="w.bin")
+    inspection = inspect_model(path)
+    assert inspection.depends_on_cpu is None
+    assert "unknown: its weights lie in other files" in inspection_text(inspection)
 
 
 def test_contract_names_the_state(lstm_bundle):
@@ -180,6 +208,9 @@ def test_text_shows_every_section(silero):
         "int8",
         "  0% of 512 weights are stored in int8",
         f"  0% run in int8 in ONNX Runtime {inspect_model(silero).optimised.onnxruntime}",
+        "",
+        "on other CPUs",
+        "  the same answer, but for the rounding of floats",
         "",
         "bytes by operator",
         "  2,048 B  MatMul",

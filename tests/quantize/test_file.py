@@ -2,6 +2,7 @@
 
 import logging
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,8 +15,10 @@ from edgeseq.bundle import Tolerance
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ModelError, PromiseError, UsageError
 from edgeseq.graph.census import optimised_graph
+from edgeseq.graph.portable import dependences
 from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.file import quantize_file
+from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names
 from edgeseq.recipes import Quantization, Recipe, load_recipe
 from edgeseq.runtime import StreamSession
@@ -60,7 +63,8 @@ def test_rotary_table_stays_exact(transformer_bundle, tmp_path):
 
 
 def test_weights_use_seven_bits_so_that_no_cpu_saturates(lstm_bundle, tmp_path):
-    quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", RECIPE)
+    recipe = load_recipe("int8-per-tensor")
+    quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", recipe)
     largest = {
         name: np.abs(onnx.numpy_helper.to_array(item).astype(int)).max()
         for name, item in initializers(tmp_path / "int8.onnx").items()
@@ -71,12 +75,43 @@ def test_weights_use_seven_bits_so_that_no_cpu_saturates(lstm_bundle, tmp_path):
 
 
 def test_full_range_is_there_for_those_who_ask(lstm_bundle, tmp_path):
-    recipe = Recipe(
-        "full", "", Tolerance(0.1, 0.1), quantize=Quantization("dynamic", reduce_range=False)
-    )
-    quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", recipe)
+    quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", full_range(portable=False))
     head = initializers(tmp_path / "int8.onnx")["head_quantized"]
     assert np.abs(onnx.numpy_helper.to_array(head).astype(int)).max() == 127
+
+
+def full_range(*, portable):
+    how = Quantization("dynamic", reduce_range=False, portable=portable)
+    return Recipe("full", "", Tolerance(0.1, 0.1), quantize=how)
+
+
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+def test_full_range_breaks_the_promise_of_one_answer_and_is_not_written(family, tmp_path, request):
+    bundle, target = request.getfixturevalue(f"{family}_bundle"), tmp_path / "int8.onnx"
+    with pytest.raises(PromiseError) as caught:
+        quantize_file(bundle.file("fp32"), target, full_range(portable=True))
+    text = str(caught.value)
+    assert 'model.onnx would answer differently from CPU to CPU, but "full" promises one' in text
+    assert "pairs of weights: x86 CPUs without VNNI" in text
+    assert text.endswith(
+        "Write reduce_range = true, or portable = false in the recipe's [quantize]"
+    )
+    assert not target.exists()
+    quantize_file(bundle.file("fp32"), target, full_range(portable=False))
+    assert dependences(onnx.load(target))
+    quantize_file(bundle.file("fp32"), target, RECIPE)
+    assert dependences(onnx.load(target)) == ()
+
+
+def test_products_in_blocks_have_no_other_way_out():
+    """They round activations or do not, as the CPU has it; fewer bits would not help."""
+    node = onnx.helper.make_node("MatMulNBits", ["x", "w", "s"], ["y"], "n", accuracy_level=4)
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], []))
+    with pytest.raises(
+        PromiseError, match=r"1 node \(n\): activations.* Write portable = false in"
+    ):
+        require_portable(model, full_range(portable=True), Path("m.onnx"))
+    require_portable(model, full_range(portable=False), Path("m.onnx"))
 
 
 def test_per_channel_has_one_scale_a_column_and_less_noise(lstm_bundle, tmp_path):
@@ -223,7 +258,7 @@ def test_every_weight_runs_in_the_scheme_it_was_given(name, options, tmp_path):
         "weights4": "MatMulNBits 4",
     }
     dealt = dict(zip(NAMES[name], cycle(schemes), strict=False))
-    how = Quantization("weights", bits=4, block=16, nodes=dealt, int8_share=0.3)
+    how = Quantization("weights", bits=4, block=16, nodes=dealt, int8_share=0.3, portable=False)
     graph = graph_of(name, **options)
     assert weight_names(graph) == NAMES[name]
     onnx.save(graph, tmp_path / "fp32.onnx")
@@ -255,7 +290,7 @@ def test_every_weight_runs_in_the_scheme_it_was_given(name, options, tmp_path):
 def test_an_lstm_stays_an_operator_where_one_has_its_schemes(nodes, kinds, tmp_path):
     """ONNX Runtime's LSTM is a node, its parts are a dozen: only a scheme it lacks is worth it."""
     onnx.save(graph_of("lstm"), tmp_path / "fp32.onnx")
-    how = Quantization("dynamic", nodes=nodes, int8_share=0.3)
+    how = Quantization("dynamic", nodes=nodes, int8_share=0.3, portable=False)
     recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
     quantize_file(tmp_path / "fp32.onnx", tmp_path / "mixed.onnx", recipe)
     assert set(how_they_run(tmp_path / "mixed.onnx").values()) == set(kinds)

@@ -152,7 +152,7 @@ def test_two_products_share_a_weight_and_keep_their_biases():
 def test_every_family_runs_in_blocks(name, options, bits, least, most, tmp_path):
     graph, model = graph_of(name, **options), model_of(name)
     onnx.save(graph, tmp_path / "fp32.onnx")
-    how = Quantization("weights", bits=bits, block=32)
+    how = Quantization("weights", bits=bits, block=32, portable=False)
     recipe = Recipe("mine", "", Tolerance(1, 1), quantize=how)
     census = quantize_file(tmp_path / "fp32.onnx", tmp_path / "q.onnx", recipe)
     quantized = onnx.load(tmp_path / "q.onnx")

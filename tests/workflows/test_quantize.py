@@ -245,6 +245,39 @@ def test_fp16_twins_stand_beside_int8(quantized, tmp_path):
     assert again.variant("fp16") == fp16
 
 
+def test_mixed_and_int4_twins_stand_beside_int8(quantized, tmp_path):
+    folder = copy(quantized, tmp_path)
+    for recipe, precision, oldest in (
+        ("mixed", "mixed", "1.22.0"),
+        ("int4-weights", "int4", "1.19.0"),
+    ):
+        bundle = quantize_bundle(folder, recipe, accuracy=False, hot=QUICK)
+        twin = bundle.variant(precision)
+        assert (twin.file, twin.precision) == (f"model.{precision}.onnx", precision)
+        assert twin.bytes == bundle.file(precision).stat().st_size
+        assert twin.census.int8_weights == 1
+        assert twin.census.operators["MatMulNBits"] == 5
+        assert (twin.contract.recipe, twin.contract.min_onnxruntime) == (recipe, oldest)
+        assert twin.tolerance == load_recipe(recipe).tolerance
+        assert twin.parity.noise > quantized.variant("int8").parity.noise
+        assert twin.latency.fp32_median_us == bundle.variant("fp32").latency.median_us
+        assert bundle.manifest.preferred_because.startswith(f"{precision} is ")
+        findings = check_bundle(bundle, [precision]).variants[precision]
+        assert findings[-1].promise == "census"
+        broken = {item.promise for item in findings if item.status == "broken"}
+        assert broken <= {"decisions"}, "a model that learned nothing decides by a hair"
+    assert set(bundle.manifest.variants) == {"fp32", "int8", "mixed", "int4"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "option"),
+    [("int4", " --recipe int4-weights"), ("step-mixed", " --recipe mixed"), ("int8", "")],
+)
+def test_a_missing_twin_says_how_to_make_it(lstm_bundle, variant, option):
+    with pytest.raises(BundleError, match=rf"Make it with: edgeseq quantize BUNDLE{option}$"):
+        lstm_bundle.variant(variant)
+
+
 @pytest.mark.parametrize(("preferred", "recipe"), [("int8", "fp16"), ("fp16", "int8-dynamic")])
 def test_a_preferred_twin_of_another_precision_stays(quantized, tmp_path, preferred, recipe):
     folder = quantize_bundle(copy(quantized, tmp_path), "fp16", accuracy=False, hot=QUICK).path
