@@ -21,7 +21,9 @@ from edgeseq.train.run import Progress, Start
 from edgeseq.train.settings import FitSettings
 from edgeseq.train.twin import twin_of
 
-_ARITHMETIC = ("method", "bits", "block", "nodes", "weights", "per_channel", "reduce_range")
+_ARITHMETIC = (
+    "method", "bits", "block", "nodes", "weights", "per_channel", "reduce_range", "fit_pairs",
+)  # fmt: skip
 """What of a `[quantize]` the rounding depends on."""
 SHARE_OF_STEPS, SHARE_OF_LR = 0.25, 0.1
 """Of the run's: weights that fit already have to move by fractions of a level, not anew."""

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from edgeseq.errors import UsageError
 from edgeseq.graph.blocks import quantize_blocks
+from edgeseq.graph.portable import HIGHEST_SUM, sums_of_pairs
 from edgeseq.recipes import Quantization
 
 Round = Callable[[Tensor], Tensor]
@@ -35,8 +37,7 @@ def rounding_of(how: Quantization, weight: str) -> Rounding:
     """Return how the product with `weight` rounds in a file that is quantized as `how` says."""
     scheme = how.scheme(weight)
     if scheme == "dynamic" and how.weights == "s8":
-        largest = 64 if how.reduce_range else 127
-        return Rounding(partial(columns, largest=largest, per_channel=how.per_channel), unsigned)
+        return Rounding(partial(_dynamic(how), per_channel=how.per_channel), unsigned)
     if scheme in ("weights8", "weights4"):
         bits = 8 if scheme == "weights8" else 4
         return Rounding(partial(blocks, bits=bits, size=how.block), partial(signed, size=how.block))
@@ -47,6 +48,12 @@ def rounding_of(how: Quantization, weight: str) -> Rounding:
         f"weights cannot be trained for {what} arithmetic ({weight}): only for dynamic int8 with "
         "s8 weights, and for 8 or 4 bits in blocks. Try: --recipe int8-dynamic"
     )
+
+
+def _dynamic(how: Quantization) -> Callable[..., Tensor]:
+    if how.fit_pairs:
+        return pairs
+    return partial(columns, largest=64 if how.reduce_range else 127)
 
 
 def exact(x: Tensor) -> Tensor:
@@ -63,6 +70,24 @@ def columns(weight: Tensor, *, largest: int, per_channel: bool) -> Tensor:
     top = values.abs().amax(-1, keepdim=True) if per_channel else values.abs().amax()
     scale = _not_zero(top / largest)
     return _through(weight, (values / scale).round() * scale)
+
+
+def pairs(weight: Tensor, *, per_channel: bool) -> Tensor:
+    """Round to 8 bits with the finest scales at which no two neighbours along K can saturate.
+
+    As `edgeseq.quantize.fit` does; a test holds the two together.
+    """
+    wide = weight.detach().cpu().double().numpy().T  # (K, M)
+    scale = np.maximum(np.abs(wide).max(0) / 127, sums_of_pairs(wide).max(0) / HIGHEST_SUM)
+    scale = np.maximum(scale, np.finfo(np.float32).tiny)
+    while True:
+        scale = scale if per_channel else np.full_like(scale, scale.max())
+        level = np.rint(wide / scale.astype(np.float32)).clip(-127, 127)
+        too_large = sums_of_pairs(level).max(0) > HIGHEST_SUM
+        if not too_large.any():
+            rounded = level.astype(np.float32) * scale.astype(np.float32)
+            return _through(weight, torch.from_numpy(rounded.T).to(weight))
+        scale = np.where(too_large, scale * 1.001, scale)  # rounding has lifted a pair
 
 
 def unsigned(frames: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def test_the_result_is_a_run_that_says_what_it_was_tuned_for(trained, tmp_path):
     loaded = load_checkpoint(tmp_path)
     assert loaded.tuned == result.tuned
     assert loaded.tuned.recipe == "int8-dynamic"
-    assert loaded.tuned.arithmetic["reduce_range"] is True
+    assert loaded.tuned.arithmetic["fit_pairs"] is True
     assert (
         loaded.tuned.weights_sha256
         == json.loads((tmp_path / "run.json").read_text())["tuned"]["weights_sha256"]

@@ -9,8 +9,9 @@ from onnx import TensorProto, helper
 
 from edgeseq.errors import UsageError
 from edgeseq.quantize.file import quantize_file
+from edgeseq.quantize.fit import fit
 from edgeseq.recipes import Quantization, load_recipe
-from edgeseq.train.rounding import blocks, columns, exact, rounding_of, signed, unsigned
+from edgeseq.train.rounding import blocks, columns, exact, pairs, rounding_of, signed, unsigned
 
 
 def runtime_rounds(frame):
@@ -72,11 +73,23 @@ def test_weights_are_those_of_the_file(name, lstm_bundle, tmp_path):
         assert np.abs(rounded.numpy() - matrix).max() > 0
 
 
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 12), (33, 20), (64, 80)])
+def test_fitted_scales_are_those_of_the_quantizer(shape, per_channel):
+    for seed in range(5):
+        torch.manual_seed(seed)
+        weight = torch.randn(shape) * torch.rand(shape[0], 1)
+        levels, scales = fit(weight.numpy().T, per_channel=per_channel)
+        expected = (levels.astype(np.float32) * scales).T
+        np.testing.assert_array_equal(pairs(weight, per_channel=per_channel).numpy(), expected)
+
+
 @pytest.mark.parametrize(
     "round_",
     [
         lambda x: columns(x, largest=64, per_channel=True),
         lambda x: columns(x, largest=127, per_channel=False),
+        lambda x: pairs(x, per_channel=True),
         lambda x: blocks(x, bits=4, size=16),
         lambda x: signed(x, size=16),
         unsigned,
@@ -95,6 +108,7 @@ def test_zeros_stay_zeros():
     zeros = torch.zeros(3, 20)
     for rounded in (
         columns(zeros, largest=64, per_channel=True),
+        pairs(zeros, per_channel=True),
         blocks(zeros, bits=4, size=16),
         signed(zeros, size=16),
     ):
