@@ -82,6 +82,22 @@ class Census:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """How the ranges of activations were found."""
+
+    streams: int
+    """Streams that were run in fp32, each from the reset state."""
+    frames: int
+    """Frames of all of them."""
+    source: str
+    """Whose frames they are."""
+    ranges: Literal["minmax", "percentile", "entropy", "mse"]
+    """How a range was read from the values that were seen."""
+    state: Literal["rolling", "zero"]
+    """Whether the state was carried from frame to frame."""
+
+
+@dataclass(frozen=True)
 class Latency:
     """Median step against fp32, interleaved in one run, on the machine that quantized."""
 
@@ -123,6 +139,8 @@ class Variant:
     """Its score on the task, where the data could be had."""
     census: Census | None = None
     """What of it runs in integers; not of fp32 and fp16 variants."""
+    calibration: Calibrated | None = None
+    """How its activations were calibrated; static variants only."""
     latency: Latency | None = None
     """Its speed against fp32; after `edgeseq quantize`."""
 

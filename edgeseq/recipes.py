@@ -117,6 +117,11 @@ where the metric is a percentage, else per cent of fp32's value."""
         return next(matching, self._usual)
 
     @property
+    def calibrated(self) -> bool:
+        """Whether recordings are needed to find ranges."""
+        return "static" in (self._usual, *self.nodes.values())
+
+    @property
     def _usual(self) -> Scheme:
         if self.method == "weights":
             return "weights4" if self.bits == 4 else "weights8"

@@ -27,8 +27,8 @@ def write(folder, text, name="mine"):
 
 def test_lists_and_loads_every_shipped_recipe():
     assert list_recipes() == (
-        "fp16", "int4-weights", "int8-dynamic", "int8-per-tensor", "int8-weights", "mixed",
-        "streaming-fp32",
+        "fp16", "int4-weights", "int8-dynamic", "int8-per-tensor", "int8-static", "int8-weights",
+        "mixed", "streaming-fp32",
     )  # fmt: skip
     for name in list_recipes():
         assert load_recipe(name).name == name

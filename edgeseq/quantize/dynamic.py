@@ -32,9 +32,9 @@ def quantize_dynamic(
     """
     onnx, tool = require("onnx"), require("onnxruntime.quantization")
     nodes = [
-        f"{node.name}_MatMul" if node.op_type == "Gemm" else node.name  # as the tool calls it
+        node.name
         for node in all_nodes(model.graph)
-        if node.op_type != "GRU" and not set(weights_of(node)).isdisjoint(wanted)
+        if node.op_type in ("LSTM", "MatMul") and not set(weights_of(node)).isdisjoint(wanted)
     ]
     if not nodes:  # the tool would take all of them
         return model

@@ -19,9 +19,11 @@ from edgeseq.graph.census import take_census
 from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.dynamic import quantize_dynamic
+from edgeseq.quantize.gemm import take_gemms_apart
 from edgeseq.quantize.nbits import OLDEST, quantize_in_blocks
 from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names, weights_of
+from edgeseq.quantize.static import quantize_static
 from edgeseq.recipes import Quantization, Recipe, matches
 
 if TYPE_CHECKING:
@@ -90,15 +92,23 @@ def quantize_model(
 ) -> "ModelProto":
     """Return a copy of `model` with every weight in its scheme; `where` names it in errors.
 
-    Static comes first: it calibrates on the fp32 graph.
+    Static comes first: it calibrates on the fp32 graph. Blocks come last: ONNX Runtime's tool,
+    which makes the dynamic ones, need not read operators that are not ONNX's.
     """
     require_known(how, model, where)
-    parts = _named(take_apart(model, _inside_operators(model, how)))
+    parts = take_apart(model, _inside_operators(model, how))
+    integers = {name for name in weight_names(parts) if how.scheme(name) != "fp32"}
+    parts = _named(take_gemms_apart(parts, integers))
     wanted: dict[str, list[str]] = {}
     for name in weight_names(parts):
         wanted.setdefault(how.scheme(name), []).append(name)
     if "static" in wanted:
-        parts = _static(parts, wanted["static"], how, where, streams)
+        if not streams:
+            raise UsageError(
+                f"cannot quantize {where}: the scheme static needs recordings to calibrate on. "
+                "Quantize a bundle with edgeseq quantize, or pass streams to quantize_file"
+            )
+        parts = quantize_static(parts, how, streams)
     if "dynamic" in wanted:
         parts = quantize_dynamic(parts, wanted["dynamic"], how, where)
     blocks = {name: bits for scheme, bits in _BITS.items() for name in wanted.get(scheme, ())}
@@ -155,24 +165,6 @@ def _named(model: "ModelProto") -> "ModelProto":
             node.name += "_"
         seen.add(node.name)
     return result
-
-
-def _static(
-    model: "ModelProto",
-    wanted: Sequence[str],
-    how: Quantization,
-    where: str,
-    streams: Sequence[Array],
-) -> "ModelProto":
-    if not streams:
-        raise UsageError(
-            f"cannot quantize {where}: the scheme static ({', '.join(wanted[:3])}) needs "
-            "recordings to calibrate on; quantize a bundle whose task's data is here"
-        )
-    raise UsageError(
-        f"cannot quantize {where}: this edgeseq does not know the scheme static "
-        f"({', '.join(wanted[:3])}); take dynamic"
-    )
 
 
 def _contract(model: "ModelProto", recipe: Recipe, producer: str, source: Path) -> Contract | None:

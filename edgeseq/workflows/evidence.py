@@ -62,13 +62,24 @@ def gather(
     if not accuracy:
         return Evidence(reference, missing="it was not asked for")
     try:
-        name = task or restored_name(origin.task, bundle.path)
-        judge = load_task(name) if isinstance(name, str) else name
+        judge = load_judge(bundle, task)
         test = judge.split(origin.fold).test
     except (DataError, ConfigError, UsageError) as error:
         if task is not None:
             raise
         return Evidence(reference, missing=str(error).splitlines()[0])
+    require_same_frames(judge, bundle)
+    return Evidence(stream(test, steps), judge, test)
+
+
+def load_judge(bundle: Bundle, task: Task | str | None = None) -> Task:
+    """Return `task`, or the one that the bundle's model was trained on."""
+    name = task or restored_name(bundle.manifest.origin.task, bundle.path)
+    return load_task(name) if isinstance(name, str) else name
+
+
+def require_same_frames(judge: Task, bundle: Bundle) -> None:
+    """Refuse a task whose frames the bundle does not take."""
     wanted = bundle.variant().contract.frame
     if judge.frame != wanted:
         raise UsageError(
@@ -76,7 +87,6 @@ def gather(
             f"{list(judge.frame.channels)}, the bundle of {wanted.samples} x "
             f"{list(wanted.channels)}; judge it on the task it was trained on"
         )
-    return Evidence(stream(test, steps), judge, test)
 
 
 def as_streams(frames: Array, contract: Contract) -> Array:

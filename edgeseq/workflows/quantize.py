@@ -20,6 +20,7 @@ from edgeseq.quantize.prefer import Choice, prefer
 from edgeseq.recipes import PRECISIONS, Precision, Recipe, load_quantization
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks.base import Array, Task
+from edgeseq.workflows.calibration import Drawn, draw
 from edgeseq.workflows.evidence import Evidence, gather, is_stepped
 from edgeseq.workflows.producer import producer
 
@@ -66,9 +67,10 @@ def quantize_bundle(
         raise BundleError(f"{path} has no fp32 variant to quantize. Export it again")
     say = progress or (lambda _: None)
     evidence = gather(bundle, loaded.gate_steps, task=task, accuracy=accuracy)
+    drawn = draw(bundle, how.calibration, task=task) if how.calibrated else None
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        variants, models = _quantized(bundle, loaded, how.precision, scratch, evidence, say)
+        variants, models = _quantized(bundle, loaded, how.precision, drawn, scratch, evidence, say)
         say("latency of all variants in turns")
         variants = _timed(variants, models, how.precision, evidence.frames, hot)
         drop = how.max_drop if max_drop is None else max_drop
@@ -100,6 +102,7 @@ def _quantized(
     bundle: Bundle,
     recipe: Recipe,
     precision: Precision,
+    drawn: Drawn | None,
     scratch: Path,
     evidence: Evidence,
     say: Progress,
@@ -113,7 +116,7 @@ def _quantized(
         twin = twin_name(name, precision)
         say(f"{name} → {twin}")
         file = scratch / f"model.{twin}.onnx"
-        made = _variant(bundle.file(name), file, fp32, recipe, precision)
+        made = _variant(bundle.file(name), file, fp32, recipe, precision, drawn)
         models[name] = StreamModel.load(bundle.file(name), settings=fp32.session)
         models[twin] = StreamModel.load(file, settings=fp32.session)
         say(f"{twin}: {len(evidence.frames):,} frames against {name}, accuracy of both")
@@ -128,14 +131,20 @@ def _quantized(
 
 
 def _variant(
-    source: Path, file: Path, fp32: Variant, recipe: Recipe, precision: Precision
+    source: Path,
+    file: Path,
+    fp32: Variant,
+    recipe: Recipe,
+    precision: Precision,
+    drawn: Drawn | None,
 ) -> Variant:
     """Quantize `source` to `file`; return what can be said of it without running it."""
     census = None
     if precision == "fp16":
         halve_file(source, file, recipe, producer=producer())
     else:
-        census = quantize_file(source, file, recipe, producer=producer())
+        streams = drawn.streams if drawn else ()
+        census = quantize_file(source, file, recipe, producer=producer(), streams=streams)
     return replace(
         fp32,
         file=file.name,
@@ -145,6 +154,7 @@ def _variant(
         operators=operators(require("onnx").load(file)),
         tolerance=recipe.tolerance,
         census=census,
+        calibration=drawn.calibrated if drawn else None,
     )
 
 

@@ -249,7 +249,7 @@ def test_int8_that_changes_decisions_is_told(int8_of, copy_of):
         for tensor in model.graph.initializer:
             array = numpy_helper.to_array(tensor)
             if array.dtype == np.int8 and array.size > 1:
-                rounded = np.clip(np.round(array / 64) * 64, -128, 127).astype(np.int8)
+                rounded = np.clip(np.round(array / 64) * 64, -64, 64).astype(np.int8)
                 tensor.CopyFrom(numpy_helper.from_array(rounded, tensor.name))
 
     bundle = rewrite(copy_of(int8_of["lstm"]), coarse, variant="int8")

@@ -210,7 +210,7 @@ def test_one_scale_a_column_also_inside_the_loop(tmp_path):
         arrays = [onnx.numpy_helper.to_array(item) for item in body.initializer]
         (weights,) = (array for array in arrays if array.dtype == np.int8 and array.ndim == 2)
         assert weights.shape == (6, 18)
-        assert 60 <= np.abs(weights.astype(int)).max() <= 64
+        assert np.all(np.abs(weights.astype(int)).max(axis=0) >= 60), "columns are filled"
         assert any(array.dtype == np.float32 and array.shape == (18,) for array in arrays)
 
 

@@ -233,18 +233,21 @@ GRAPHS = [(name, frames) for name in NAMES for frames in ({}, {"frames": 1})]
 GRAPHS.append(("transformer", {"frames": 1, "newest": True}))
 
 
+PLACES = {
+    "DynamicQuantizeLSTM": (1, 2), "DynamicQuantizeMatMul": (1,), "LSTM": (1, 2), "MatMul": (1,),
+    "MatMulIntegerToFloat": (1,), "MatMulNBits": (1,), "QLinearMatMul": (3,),
+}  # fmt: skip
+
+
 def how_they_run(path):
     """Map each weight to how the optimised graph multiplies by it, by the constants it reads."""
     found = {}
     for node in all_nodes(optimised_graph(path).graph):
         bits = next((item.i for item in node.attribute if item.name == "bits"), 32)
         kind = f"{node.op_type} {bits}" if node.op_type == "MatMulNBits" else node.op_type
-        for place in (1, 2) if "LSTM" in kind else (1,):
-            if node.op_type in ("MatMul", "LSTM", "FusedMatMul", "MatMulNBits") or (
-                node.op_type.startswith("DynamicQuantize")
-            ):
-                name = node.input[place].removesuffix("_blocks").removesuffix("_quantized")
-                found[name] = kind
+        for place in PLACES.get(node.op_type, ()):
+            name = node.input[place].removesuffix("_blocks").removesuffix("_quantized")
+            found[name] = kind
     return found
 
 
@@ -252,6 +255,7 @@ def how_they_run(path):
 def test_every_weight_runs_in_the_scheme_it_was_given(name, options, tmp_path):
     """One scheme after the other, dealt to the weights in turns."""
     schemes = {
+        "static": "MatMulIntegerToFloat",
         "weights8": "MatMulNBits 8",
         "fp32": "MatMul",
         "dynamic": "DynamicQuantizeMatMul",
@@ -263,7 +267,10 @@ def test_every_weight_runs_in_the_scheme_it_was_given(name, options, tmp_path):
     assert weight_names(graph) == NAMES[name]
     onnx.save(graph, tmp_path / "fp32.onnx")
     recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
-    census = quantize_file(tmp_path / "fp32.onnx", tmp_path / "mixed.onnx", recipe)
+    model = model_of(name)
+    streams = list(frames_of(model, 4, 100, seed=1))
+    target = tmp_path / "mixed.onnx"
+    census = quantize_file(tmp_path / "fp32.onnx", target, recipe, streams=streams)
     run = how_they_run(tmp_path / "mixed.onnx")
     assert {weight: run.get(weight) for weight in dealt} == {
         weight: schemes[scheme] for weight, scheme in dealt.items()
@@ -272,7 +279,6 @@ def test_every_weight_runs_in_the_scheme_it_was_given(name, options, tmp_path):
     floats = sum(np.prod(held[weight]) for weight, scheme in dealt.items() if scheme == "fp32")
     total = sum(np.prod(held[weight]) for weight in dealt)
     assert census.int8_weights == pytest.approx(1 - floats / total)
-    model = model_of(name)
     frames = frames_of(model, 1, 30)
     outputs, _ = Loop(onnx.load(tmp_path / "mixed.onnx")).run(frames, [1] * 30)
     assert 1e-3 < relative_error(outputs, whole(model, frames)) < 0.5
@@ -308,7 +314,7 @@ def test_exceptions_for_weights_that_are_not_there_are_refused(lstm_bundle, tmp_
 
 def test_static_without_recordings_is_refused(lstm_bundle, tmp_path):
     recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=Quantization("static"))
-    with pytest.raises(UsageError, match=r"the scheme static \(W0, R0, W1\) needs recordings"):
+    with pytest.raises(UsageError, match="the scheme static needs recordings"):
         quantize_file(lstm_bundle.file("fp32"), tmp_path / "int8.onnx", recipe)
 
 
@@ -329,12 +335,32 @@ def test_nodes_without_names_and_with_the_same_one_are_told_apart(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("scheme", ["dynamic", "weights8", "fp32"])
+@pytest.mark.parametrize("bias", [["b"], []])
 @pytest.mark.parametrize("turned", [0, 1])
-def test_a_gemm_is_quantized_on_the_fly(turned, tmp_path):
-    node = onnx.helper.make_node("Gemm", ["x", "w", "b"], ["y"], "gemm", transB=turned)
-    weights = [tensor("w", 8, 6) if not turned else tensor("w", 6, 8), tensor("b", 6)]
-    save(tmp_path / "m.onnx", [node], [value("x", ("N", 8))], [value("y", ("N", 6))], weights)
-    assert quantize_file(tmp_path / "m.onnx", tmp_path / "int8.onnx", RECIPE).int8_weights == 1
+def test_a_gemm_is_a_product_whatever_its_scheme(turned, bias, scheme, tmp_path):
+    """As PyTorch's exporter writes a linear layer; one with a factor stays what it is."""
+    node = onnx.helper.make_node("Gemm", ["x", "w", *bias], ["z"], "gemm", transB=turned)
+    other = onnx.helper.make_node("Gemm", ["z", "v"], ["y"], "other", alpha=0.5)
+    weights = [tensor("w", 6, 8) if turned else tensor("w", 8, 6), tensor("v", 6, 1)]
+    weights += [tensor("b", 6)] if bias else []
+    values = [value("x", ("N", 8))], [value("y", ("N", 1))]
+    path = save(tmp_path / "m.onnx", [node, other], *values, weights)
+    how = Quantization("dynamic", nodes={"w": scheme}, int8_share=0.8, portable=False)
+    recipe = Recipe("mine", "", Tolerance(0.1, 0.1), quantize=how)
+    if scheme == "fp32":
+        with pytest.raises(PromiseError, match=r"100% of its weights .*\(gemm, other\)"):
+            quantize_file(path, tmp_path / "q.onnx", recipe)
+        return
+    census = quantize_file(path, tmp_path / "q.onnx", recipe)
+    assert census.int8_weights == 48 / 54
+    assert census.float_nodes == ("other",)
+    x = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
+    outputs = [
+        onnxruntime.InferenceSession(file).run(None, {"x": x})[0]
+        for file in (tmp_path / "q.onnx", path)
+    ]
+    assert relative_error(*outputs) < 0.03
 
 
 def test_recipe_without_quantization_is_refused(tmp_path):

@@ -1,0 +1,152 @@
+"""What values a step graph computes with in use: its state rolls on while it is watched.
+
+A stream's range is that of its thousandth frame, not of its first. So the fp32 graph is run as an
+app runs it, one frame a call, every state fed back as the contract in the file says; each stream
+starts from the reset state, which is seen too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.errors import ModelError, UsageError
+from edgeseq.extras import require
+from edgeseq.quantize.ranges import Histogram
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Array = NDArray[np.float32]
+
+_ERRORS_ONLY = 3
+_BATCH = 256
+"""Calls whose values are kept before they are counted."""
+
+
+def watch(
+    model: "ModelProto",
+    values: Sequence[str],
+    streams: Sequence[Array],
+    *,
+    state: Literal["rolling", "zero"] = "rolling",
+) -> dict[str, Histogram]:
+    """Run `model` over `streams` and count what each of `values` is.
+
+    Args:
+        model: an fp32 graph with a contract.
+        values: names of top-level values; an input of the graph is one, too.
+        streams: frames `(T, F)` in raw units; each begins with the initial state.
+        state: `rolling`: of a call, what the call before gave. `zero`: always the initial state,
+            which is what tools do that know of no state; only to show what that loses.
+
+    Raises:
+        UsageError: there are no frames, or they are not the contract's.
+        ModelError: there is no contract, a value is not finite, or the graph does not run.
+    """
+    values = tuple(dict.fromkeys(values))
+    runner = _Runner(model, values)
+    histograms = {name: Histogram() for name in values}
+    kept: list[tuple[NDArray[Any], ...]] = []
+    for number, frames in enumerate(streams):
+        for seen in runner.calls(_checked(frames, number, runner.contract), state):
+            kept.append(seen)
+            if len(kept) == _BATCH:
+                _count(histograms, kept)
+        _count(histograms, kept)
+    if any(not histogram.total for histogram in histograms.values()):
+        raise UsageError("no stream is long enough for one call; give more frames to calibrate on")
+    return histograms
+
+
+class _Runner:
+    """The graph with more outputs, in the plainest loop that streams it."""
+
+    def __init__(self, model: "ModelProto", values: Sequence[str]) -> None:
+        ort = require("onnxruntime")
+        metadata = {prop.key: prop.value for prop in model.metadata_props}
+        if METADATA_KEY not in metadata:
+            raise ModelError(
+                "a graph without a contract cannot be calibrated: which state to feed back is not "
+                "known. Quantize a file of a bundle, or use the recipe int8-dynamic"
+            )
+        self.contract = Contract.from_metadata(metadata, where="the graph")
+        self.values = values
+        self._inputs = {item.name for item in model.graph.input}
+        options: Any = ort.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = 1
+        try:
+            self._session = ort.InferenceSession(
+                _with_outputs(model, values).SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+            )
+        except Exception as error:  # onnxruntime raises classes of its own per status code
+            raise ModelError(
+                f"ONNX Runtime cannot load the graph to calibrate: {str(error).splitlines()[-1]}"
+            ) from None
+
+    def calls(self, frames: Array, state: str) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Yield the watched values of every call; frames that do not fill a call are left out."""
+        contract = self.contract
+        rows = contract.streams or 1
+        initial = {s.input: np.full(s.sized(rows), s.initial, s.dtype) for s in contract.states}
+        nexts = [s.output for s in contract.states]
+        watched = [name for name in self.values if name not in self._inputs]
+        size = contract.chunk_min
+        if contract.form == "sequence":
+            size = contract.chunk_max or len(frames)
+        before = initial
+        for start in range(0, len(frames) - size + 1, size):
+            call = np.repeat(frames[None, start : start + size], rows, axis=0)
+            feeds: dict[str, NDArray[Any]] = {contract.frame.name: call, **before}
+            found = self._session.run([*watched, *nexts], feeds)
+            seen = feeds | dict(zip(watched, found[: len(watched)], strict=True))
+            yield tuple(seen[name] for name in self.values)
+            if state == "rolling":
+                before = dict(zip(initial, found[len(watched) :], strict=True))
+
+
+def _with_outputs(model: "ModelProto", values: Sequence[str]) -> "ModelProto":
+    """Return a copy of `model` that also returns `values`."""
+    onnx = require("onnx")
+    result: ModelProto = onnx.ModelProto()
+    result.CopyFrom(model)
+    there = {item.name for item in (*model.graph.input, *model.graph.output)}
+    result.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        for name in values
+        if name not in there
+    )
+    return result
+
+
+def _checked(frames: Array, number: int, contract: Contract) -> Array:
+    size = contract.frame.size
+    if frames.ndim != 2 or frames.shape[1] != size:
+        raise UsageError(
+            f"calibration stream {number} has shape {frames.shape}; this model takes (T, {size}) "
+            f"in raw units: {contract.frame.samples} x {list(contract.frame.channels)}"
+        )
+    finite = np.isfinite(frames).all(axis=1)
+    if not finite.all():
+        raise UsageError(
+            f"calibration stream {number} holds a value that is not finite in frame "
+            f"{int(np.argmin(finite))}; leave such frames out"
+        )
+    return np.ascontiguousarray(frames, np.float32)
+
+
+def _count(histograms: Mapping[str, Histogram], kept: list[tuple[NDArray[Any], ...]]) -> None:
+    """Count the values that were kept, and let go of them."""
+    for (name, histogram), arrays in zip(histograms.items(), zip(*kept, strict=True), strict=False):
+        try:
+            histogram.add(np.stack(arrays))
+        except ValueError:
+            raise ModelError(
+                f"{name} is not finite on a calibration stream; its range cannot be found"
+            ) from None
+    kept.clear()
