@@ -228,6 +228,8 @@ class Origin:
     """Trained parameters."""
     baselines: dict[str, Accuracy] = field(default_factory=dict)
     """The trivial and the strong baseline, on the same test recordings."""
+    tuned_for: str | None = None
+    """Recipe whose rounding the weights were fine-tuned with (`edgeseq train --qat`)."""
 
 
 @dataclass(frozen=True)

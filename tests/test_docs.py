@@ -220,6 +220,34 @@ def memory_line() -> str:
     )
 
 
+def qat_table() -> str:
+    """What `tests/benchmarks/qat.py` last found."""
+    table = json.loads((RESULTS / "qat.json").read_text())
+    heads = (
+        "parameters, family, recipe", "folds", "fp32", "alone", "more", "qat", "qat - alone",
+        "qat - more", "decisions unlike fp32's: alone", "more", "qat",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "--:|" * (len(heads) - 1)]
+    for row in table["summary"]:
+        scores = " | ".join(
+            f"{row['accuracy'][arm]:.1f}" for arm in ("fp32", "alone", "more", "qat")
+        )
+        gains = " | ".join(
+            f"{gain['mean']:+.1f} ± {gain['standard_error']:.1f}"
+            for gain in (row["differences"][f"qat - {arm}"] for arm in ("alone", "more"))
+        )
+        unlike = " | ".join(
+            f"{row['against fp32 before'][arm]['changed_decisions']:.1%}"
+            for arm in ("alone", "more", "qat")
+        )
+        lines.append(
+            f"| {row['params']:,}, {row['family']}, `{row['recipe']}` | {len(row['folds'])} "
+            f"| {scores} | {gains} | {unlike} |"
+        )
+    facts = ", ".join(f"{name} {value}" for name, value in table["machine"].items())
+    return "\n".join([*lines, "", f"Measured on {facts}."])
+
+
 def folds_line() -> str:
     """What `tests/benchmarks/har_folds.py` last found, in one sentence."""
     means = json.loads((RESULTS / "har_folds.json").read_text())["mean"]
@@ -347,6 +375,7 @@ README_BLOCKS = {
     "memory line": memory_line,
     "paced table": paced_table,
     "reduce range table": reduce_range_table,
+    "qat table": qat_table,
     "regression table": regression_table,
 }
 

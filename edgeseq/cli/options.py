@@ -27,11 +27,13 @@ provider = click.option(
 )
 
 
-def output(name: str, metavar: str, help: str) -> Callable[[Command], Command]:
-    """Return the required option `-o`, given to the command as `name`."""
+def output(
+    name: str, metavar: str, help: str, *, required: bool = True
+) -> Callable[[Command], Command]:
+    """Return the option `-o`, given to the command as `name`."""
     kind = click.Path(path_type=Path)
     return click.option(
-        "-o", "--output", name, type=kind, required=True, metavar=metavar, help=help
+        "-o", "--output", name, type=kind, required=required, metavar=metavar, help=help
     )
 
 

@@ -1,15 +1,19 @@
 """`edgeseq train`."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from edgeseq.cli import kinds, options
 from edgeseq.cli.progress import Bar
 
+_TUNING = {"task", "qat", "recipe", "steps", "accelerator", "resume", "run", "as_json"}
+"""Parameters that fine-tuning takes; all others are settled by the run."""
+
 
 @click.command(short_help="Train an LSTM, a GRU or a Transformer on a task.")
-@click.argument("task", default="har")
+@click.argument("task", default="har", metavar="[TASK or RUN]")
 @click.option(
     "--model",
     type=click.Choice(["lstm", "gru", "transformer"]),
@@ -40,8 +44,14 @@ from edgeseq.cli.progress import Bar
     show_default=True,
     help="Where to train.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the interrupted run in RUN.")
-@options.output("run", "RUN", "Directory for the checkpoint.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run of -o.")
+@click.option("--qat", is_flag=True, help="Fine-tune the finished RUN for a recipe's rounding.")
+@click.option(
+    "--recipe", default="int8-dynamic", show_default=True, help="With --qat: by name, or a TOML."
+)
+@options.output(
+    "run", "RUN", "Directory for the new run. With --qat RUN-qat by default.", required=False
+)
 @options.as_json
 def train(
     task: str,
@@ -52,7 +62,9 @@ def train(
     steps: int | None,
     accelerator: str,
     resume: bool,
-    run: Path,
+    qat: bool,
+    recipe: str,
+    run: Path | None,
     as_json: bool,
     **sizes: int | None,
 ) -> None:
@@ -61,27 +73,61 @@ def train(
     Seeded: the same command gives the same weights. Interrupted with ctrl-C, or killed, it goes
     on with --resume. The test score stands beside a trivial and a strong baseline.
 
+    With --qat a finished RUN takes the place of TASK. Its weights learn a little longer, rounded
+    as the recipe will round them, and become a new run to be exported and quantized as usual.
+
     \b
     edgeseq train har --model lstm --params 50k -o run
     edgeseq train my-data.toml --model transformer --params 20k -o run
+    edgeseq train run --qat --recipe int4-weights
     """
     from edgeseq.extras import require
 
+    _require_fitting(qat=qat)
     require("torch")
     from edgeseq.report.text import training_table
-    from edgeseq.workflows.train import TrainRequest, train
+    from edgeseq.workflows import train as workflow
 
-    request = TrainRequest(
-        task=task, model=model, params=params, seed=seed, fold=fold, steps=steps,
-        accelerator="cuda" if accelerator == "cuda" else "cpu", resume=resume,
-        sizes={name: size for name, size in sizes.items() if size is not None},
-    )  # fmt: skip
+    where: Literal["cpu", "cuda"] = "cuda" if accelerator == "cuda" else "cpu"
     with Bar() as bar:
-        bar.stage(f"training {model} on {task}")
 
         def show(step: int, steps: int, loss: float, best: float | None) -> None:
             note = f"loss {loss:.3f}" + (f", validation {best:.1f}" if best is not None else "")
             bar.update(step, steps, note)
 
-        report = train(request, run, progress=show)
+        if qat:
+            tuning = workflow.TuneRequest(
+                Path(task), recipe=recipe, steps=steps, resume=resume,
+                accelerator=where if _typed("accelerator") else None,
+            )  # fmt: skip
+            bar.stage(f"fine-tuning {task} for {recipe}")
+            report = workflow.fine_tune(tuning, run or tuning.default_out, progress=show)
+        else:
+            request = workflow.TrainRequest(
+                task=task, model=model, params=params, seed=seed, fold=fold, steps=steps,
+                accelerator=where, resume=resume,
+                sizes={name: size for name, size in sizes.items() if size is not None},
+            )  # fmt: skip
+            assert run is not None  # required without --qat
+            bar.stage(f"training {model} on {task}")
+            report = workflow.train(request, run, progress=show)
     options.show(report.to_json() if as_json else training_table(report))
+
+
+def _typed(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _require_fitting(*, qat: bool) -> None:
+    """Refuse what a training lacks, what a fine-tuning lacks, and what it takes from its run."""
+    command = click.get_current_context().command
+    if not qat and not _typed("run"):
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    if not qat and _typed("recipe"):
+        raise click.UsageError("--recipe is for --qat; or quantize a bundle: edgeseq quantize")
+    if qat and not _typed("task"):
+        raise click.UsageError("--qat needs the run to fine-tune: edgeseq train RUN --qat")
+    for option in command.params:
+        if qat and option.name not in _TUNING and _typed(option.name or ""):
+            raise click.UsageError(f"{option.opts[0]} is the run's own; --qat cannot change it")

@@ -62,17 +62,22 @@ def rate(hz: float) -> str:
 
 
 def training_table(report: "TrainReport") -> RenderableType:
-    """Show a trained model's test score between its baselines."""
+    """Show a trained model's test score between its baselines and what it was fine-tuned from."""
     checkpoint, test = report.checkpoint, report.checkpoint.scores["test"]
-    rows = [_score_row(name, score) for name, score in report.baselines.items()]
+    beside = report.baselines | report.before
+    rows = [_score_row(name, score) for name, score in beside.items()]
     name = f"{checkpoint.family}, {checkpoint.parameters:,} parameters"
+    how, after = f"best of {len(checkpoint.history)} looks at the validation split", ""
+    if checkpoint.tuned:
+        recipe = checkpoint.tuned.recipe
+        name, how = f"{name}, tuned for {recipe}", f"a fine-tuning of {checkpoint.best_step} steps"
+        after = f", then: edgeseq quantize bundle --recipe {recipe}"
     rows.append(_score_row(name, test))
     subjects = ", ".join(f"{who} {value:.1f}" for who, value in test.per_subject.items())
     facts = (
         f"\n{report.run}: task {checkpoint.task}, fold {checkpoint.fold}, seed {checkpoint.seed}, "
-        f"trained in {checkpoint.seconds:.0f} s, best of {len(checkpoint.history)} looks at the "
-        f"validation split. Test by subject: {subjects}.\n"
-        f"Next: edgeseq export {report.run} -o bundle"
+        f"trained in {checkpoint.seconds:.0f} s, {how}. Test by subject: {subjects}.\n"
+        f"Next: edgeseq export {report.run} -o bundle{after}"
     )
     return Group(table(("on the test split", f"{test.metric}>", "scored>"), rows), facts)
 
@@ -98,8 +103,10 @@ def bundle_table(bundle: Bundle) -> RenderableType:
         "decisions changed>", "step us (fp32)>", "needs ONNX Runtime>",
     )  # fmt: skip
     origin = manifest.origin
+    tuned = f", fine-tuned for {origin.tuned_for}" if origin.tuned_for else ""
     facts = (
-        f"\n{bundle.path}: {origin.family}, {origin.parameters:,} parameters, task {origin.task}. "
+        f"\n{bundle.path}: {origin.family}, {origin.parameters:,} parameters{tuned}, "
+        f"task {origin.task}. "
         f"Preferred: {manifest.preferred}, because {manifest.preferred_because}.\n"
         f"Next: edgeseq check {bundle.path}"
     )

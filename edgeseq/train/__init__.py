@@ -4,6 +4,7 @@ from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.train.defaults import default_settings, default_spec
 from edgeseq.train.fit import fit
 from edgeseq.train.predict import predictor
+from edgeseq.train.qat import quantized_twin, tune, tuning_settings
 from edgeseq.train.settings import FitSettings
 
 __all__ = [
@@ -14,4 +15,7 @@ __all__ = [
     "fit",
     "load_checkpoint",
     "predictor",
+    "quantized_twin",
+    "tune",
+    "tuning_settings",
 ]

@@ -36,6 +36,18 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """That weights were fine-tuned with the rounding of a quantized file; they are still fp32."""
+
+    recipe: str
+    """Whose arithmetic they were tuned for."""
+    arithmetic: dict[str, Any]
+    """What the rounding followed, of that recipe's `[quantize]`."""
+    weights_sha256: str
+    """The weights that it went on from."""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A trained model and how it came to be."""
 
@@ -44,13 +56,15 @@ class Checkpoint:
     """What `load_task` takes."""
     settings: FitSettings
     scores: dict[str, Score]
-    """`validation`: of the best look, before its people joined the training; `test`: at the end."""
+    """`validation`: of the best look, before its people joined the training, and missing where it \
+was tuned; `test`: at the end, with the rounding that it was tuned for."""
     history: tuple[Look, ...] = ()
     best_step: int = 0
     """The look whose weights the refit went on from."""
     seconds: float = 0.0
     """Time spent training, looks included."""
     versions: dict[str, str] = field(default_factory=dict)
+    tuned: Tuned | None = None
 
     @property
     def spec(self) -> Spec:
@@ -77,16 +91,19 @@ class Checkpoint:
         """Trainable parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    def weights(self) -> bytes:
+        """Return what `weights.safetensors` holds."""
+        state = self.model.state_dict()
+        tensors = {name: value.cpu().contiguous() for name, value in state.items()}
+        return safetensors.torch.save(tensors)
+
     def save(self, run_dir: Path) -> None:
         """Write the checkpoint into `run_dir`, each file atomically, and end the run.
 
         `run.json` comes last and names the weights by hash, so a kill between the two files is
         noticed; the run can then still be resumed, because its state is removed only after both.
         """
-        tensors = {
-            name: value.cpu().contiguous() for name, value in self.model.state_dict().items()
-        }
-        files.write_bytes(run_dir / WEIGHTS, safetensors.torch.save(tensors))
+        files.write_bytes(run_dir / WEIGHTS, self.weights())
         files.write_json(run_dir / RUN, self._table(run_dir))
         (run_dir / RESUME).unlink(missing_ok=True)
 
@@ -108,6 +125,7 @@ class Checkpoint:
             "seconds": round(self.seconds, 2),
             "settings": dataclasses.asdict(self.settings),
             "versions": self.versions,
+            "tuned": dataclasses.asdict(self.tuned) if self.tuned else None,
             "weights_sha256": files.sha256(run_dir / WEIGHTS),
             "history": [dataclasses.asdict(look) for look in self.history],
         }
@@ -131,6 +149,7 @@ def load_checkpoint(run_dir: Path) -> Checkpoint:
             best_step=table["best_step"],
             seconds=table["seconds"],
             versions=table["versions"],
+            tuned=Tuned(**table["tuned"]) if table.get("tuned") else None,
         )
     except (ConfigError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())

@@ -1,9 +1,11 @@
 """One training run in memory: model, optimizer, and what was seen so far."""
 
+import copy
 import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from edgeseq.errors import EdgeseqError
 from edgeseq.models import SequenceModel, Spec
 from edgeseq.tasks.base import Recording, Task
-from edgeseq.train.checkpoint import Checkpoint, Look
+from edgeseq.train.checkpoint import Checkpoint, Look, Tuned
 from edgeseq.train.crops import Crops
 from edgeseq.train.determinism import seed_torch
 from edgeseq.train.loss import classification_loss, regression_loss
@@ -32,16 +34,44 @@ SETTLED = 0.8
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a fine-tuning goes on from.
+
+    It trains on the people of the validation split, too, who have been trained on before. So
+    nobody is left to choose weights by: it is of fixed length and keeps its last.
+    """
+
+    model: SequenceModel
+    """Its weights and constants; it is not changed."""
+    twin: Callable[[SequenceModel], SequenceModel]
+    """Returns what is trained and judged: another forward on the parameters of what it is given."""
+    batches: int
+    """Drawn before; the next is another one."""
+    tuned: Tuned
+    """For the record."""
+
+
 class Run:
     """Takes steps, looks at the validation split, and can be stored between two looks."""
 
-    def __init__(self, task: Task, spec: Spec, settings: FitSettings, device: torch.device) -> None:
-        self.task, self.settings, self.device = task, settings, device
+    def __init__(
+        self,
+        task: Task,
+        spec: Spec,
+        settings: FitSettings,
+        device: torch.device,
+        start: Start | None = None,
+    ) -> None:
+        self.task, self.settings, self.device, self.start = task, settings, device, start
         self.split = task.split(settings.fold)
         seed_torch(settings.seed)
-        self.model = build_model(task, spec, self.split.train).to(device)
+        model = copy.deepcopy(start.model) if start else build_model(task, spec, self.split.train)
+        self.model = model.to(device)
+        self.forward = start.twin(self.model) if start else self.model
         self.optimizer = _optimizer(self.model, settings)
-        self.crops = self._crops(self.split.train)
+        everyone = (*self.split.train, *self.split.validation)
+        self.crops = self._crops(everyone if start else self.split.train)
         self.step, self.waited, self.seconds = 0, 0, 0.0
         self.history: list[Look] = []
         self.best: Look | None = None
@@ -62,7 +92,7 @@ class Run:
         """Step until the end or until patience is out, looking at the validation split."""
         settings, losses = self.settings, list[float]()
         started = time.perf_counter() - self.seconds
-        self.model.train()
+        self.forward.train()
         while self.step < settings.steps and self.waited < settings.patience:
             rate = one_cycle(self.step, settings.steps, warmup=settings.warmup)
             losses.append(self._learn(self.step, rate))
@@ -90,16 +120,18 @@ class Run:
 
     def _tell(self, progress: Progress | None, step: int, loss: float) -> None:
         if progress is not None:
-            best = None if self.best is None else self.best.validation
+            chosen = None if self.start else self.best
+            best = None if chosen is None else chosen.validation
             progress(step, self.settings.steps + self.settings.refit_steps, loss, best)
 
     def _learn(self, step: int, rate: float) -> float:
-        """Learn from batch `step` at `rate` times the peak learning rate; return its loss."""
-        seed_torch(self.settings.seed, step)  # for dropout
+        """Learn from one batch at `rate` times the peak learning rate; return its loss."""
+        batch = step + (self.start.batches if self.start else 0)
+        seed_torch(self.settings.seed, batch)  # for dropout
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.lr * rate
-        frames, target = (torch.from_numpy(part).to(self.device) for part in self.crops(step))
-        loss = self._loss(self.model(frames), target)
+        frames, target = (torch.from_numpy(part).to(self.device) for part in self.crops(batch))
+        loss = self._loss(self.forward(frames), target)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -127,13 +159,13 @@ class Run:
 
         Until the schedule has settled every look replaces the one before: weights at a high
         learning rate win by luck, which does not carry over to other people. Of equal looks the
-        later one is kept.
+        later one is kept. Where all people are trained on, the last.
         """
-        score = self.task.score(predictor(self.model), self.split.validation)
+        score = self.task.score(predictor(self.forward), self.split.validation)
         look = Look(self.step, train_loss, score.value)
         self.history.append(look)
         sign = 1 if score.higher_is_better else -1
-        settled = self.step > SETTLED * self.settings.steps
+        settled = self.step > SETTLED * self.settings.steps and self.start is None
         if self.best is None or not settled or sign * (score.value - self.best.validation) >= 0:
             self.best, self.waited = look, 0
             self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
@@ -175,21 +207,27 @@ class Run:
         """Return the model to be kept, and its scores; the test split is looked at only here.
 
         The validation score is that of the best look: afterwards its people have been trained on.
+        A fine-tuning has none: they were before.
         """
         assert self.best is not None  # the last step is always looked at
         self.model.load_state_dict(self.best_weights)
-        predict = predictor(self.model.eval())
-        validation = self.task.score(predict, self.split.validation)
-        self.refit(progress)
+        self.model.eval()
+        predict = predictor(self.forward.eval())
+        scores = {}
+        if self.start is None:
+            scores["validation"] = self.task.score(predict, self.split.validation)
+            self.refit(progress)
+        scores["test"] = self.task.score(predict, self.split.test)
         return Checkpoint(
             model=self.model.cpu(),
             task=self.task.name,
             settings=self.settings,
-            scores={"validation": validation, "test": self.task.score(predict, self.split.test)},
+            scores=scores,
             history=tuple(self.history),
             best_step=self.best.step,
             seconds=self.seconds,
             versions=versions,
+            tuned=self.start.tuned if self.start else None,
         )
 
 

@@ -207,6 +207,7 @@ class _Export:
             family=checkpoint.family,
             parameters=checkpoint.parameters,
             baselines={name: as_accuracy(score) for name, score in beside.items()},
+            tuned_for=checkpoint.tuned.recipe if checkpoint.tuned else None,
         )
 
 

@@ -7,11 +7,14 @@ from typing import Any, Literal
 
 from edgeseq.errors import ConfigError, UsageError
 from edgeseq.models import FAMILIES, Spec
+from edgeseq.recipes import load_quantization
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Score
-from edgeseq.train.checkpoint import Checkpoint
+from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.train.defaults import default_settings, default_spec
 from edgeseq.train.fit import fit
+from edgeseq.train.predict import predictor
+from edgeseq.train.qat import quantized_twin, tune, tuning_settings
 from edgeseq.train.run import Progress
 from edgeseq.workflows.accuracy import baselines
 
@@ -33,12 +36,31 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
+class TuneRequest:
+    """What `edgeseq train RUN --qat` was asked for; none: as `tuning_settings` say."""
+
+    run: Path
+    """A finished run; it stays as it is."""
+    recipe: str = "int8-dynamic"
+    steps: int | None = None
+    accelerator: Literal["cpu", "cuda"] | None = None
+    resume: bool = False
+
+    @property
+    def default_out(self) -> Path:
+        """Where the result goes if nobody says."""
+        return self.run.with_name(f"{self.run.resolve().name}-qat")
+
+
+@dataclass(frozen=True)
 class TrainReport:
     """A trained model's test score and what stands beside it."""
 
     run: Path
     checkpoint: Checkpoint
     baselines: dict[str, Score]
+    before: dict[str, Score] = dataclasses.field(default_factory=dict)
+    """Of the weights that a fine-tuning went on from: in fp32, and rounded as it rounds."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -54,6 +76,8 @@ class TrainReport:
             "seconds": round(checkpoint.seconds, 2),
             "scores": {name: dataclasses.asdict(s) for name, s in checkpoint.scores.items()},
             "baselines": {name: dataclasses.asdict(s) for name, s in self.baselines.items()},
+            "tuned_for": checkpoint.tuned.recipe if checkpoint.tuned else None,
+            "before": {name: dataclasses.asdict(s) for name, s in self.before.items()},
         }
 
 
@@ -74,6 +98,28 @@ def train(request: TrainRequest, out: Path, *, progress: Progress | None = None)
     )
     checkpoint = fit(task, spec, settings, out, resume=request.resume, progress=progress)
     return TrainReport(out, checkpoint, baselines(request.task, request.fold))
+
+
+def fine_tune(request: TuneRequest, out: Path, *, progress: Progress | None = None) -> TrainReport:
+    """Fine-tune a run for a recipe's arithmetic, or go on in `out`; score it beside what it was."""
+    if out.resolve() == request.run.resolve():
+        raise UsageError(f"{out} is the run to fine-tune, which stays; give another -o")
+    checkpoint, (recipe, how) = load_checkpoint(request.run), load_quantization(request.recipe)
+    changes = {"steps": request.steps, "accelerator": request.accelerator}
+    settings = tuning_settings(
+        checkpoint.settings, **{name: value for name, value in changes.items() if value}
+    )
+    task = load_task(checkpoint.task)
+    tuned = tune(
+        task, checkpoint, recipe.name, how, settings, out, resume=request.resume, progress=progress
+    )
+    rounded = predictor(quantized_twin(checkpoint.model, how))
+    test = task.split(checkpoint.fold).test
+    before = {
+        "before, fp32": checkpoint.scores["test"],
+        f"before, {recipe.name}": task.score(rounded, test),
+    }
+    return TrainReport(out, tuned, baselines(checkpoint.task, checkpoint.fold), before)
 
 
 def _spec(default: Spec, request: TrainRequest) -> Spec:

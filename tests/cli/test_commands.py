@@ -67,6 +67,29 @@ def test_train_is_reproducible(walk, tmp_path):
     assert a == b
 
 
+def test_resume_with_qat_makes_a_run_beside_the_old_one(walk, tmp_path):
+    run = tmp_path / "run"
+    call("train", walk, "--hidden", 4, "--steps", 10, "-o", run)
+    text = call("train", "--resume", run, "--qat", "--steps", 2).stdout
+    assert "before, int8-dynamic" in text
+    assert f"edgeseq export {run}-qat -o bundle, then: edgeseq quantize bundle" in text
+    assert json.loads((tmp_path / "run-qat" / "run.json").read_text())["tuned"]["recipe"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--qat", "--hidden", "4"], "--hidden is the run's own; --qat cannot change it"),
+        (["run", "--qat", "--seed", "0"], "--seed is the run's own; --qat cannot change it"),
+        (["--qat"], "--qat needs the run to fine-tune: edgeseq train RUN --qat"),
+        (["har", "-o", "x", "--recipe", "fp16"], "--recipe is for --qat"),
+        (["har"], "Missing option '-o' / '--output'"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments, message):
+    assert message in call("train", *arguments, code=2).stderr
+
+
 def test_size_of_another_family_is_refused(walk, tmp_path):
     result = call("train", walk, "--model", "lstm", "--window", 8, "-o", tmp_path / "r", code=2)
     assert result.stderr.splitlines()[-1] == (

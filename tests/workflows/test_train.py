@@ -7,7 +7,8 @@ import pytest
 from edgeseq.errors import UsageError
 from edgeseq.models import LSTMSpec, TransformerSpec
 from edgeseq.workflows import train as module
-from edgeseq.workflows.train import TrainRequest, train
+from edgeseq.workflows.export import export_run
+from edgeseq.workflows.train import TrainRequest, TuneRequest, fine_tune, train
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_report_as_json(report, walk):
     table = json.loads(json.dumps(report.to_json()))
     assert list(table) == [
         "run", "task", "family", "spec", "parameters", "fold", "seed", "seconds", "scores",
-        "baselines",
+        "baselines", "tuned_for", "before",
     ]  # fmt: skip
     assert (table["task"], table["family"], table["seed"]) == (str(walk), "lstm", 3)
     assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2}
@@ -101,8 +102,32 @@ def test_report_as_json(report, walk):
     assert set(table["baselines"]) == {"majority class", "random forest"}
     counts = {table["scores"]["test"]["count"], *(b["count"] for b in table["baselines"].values())}
     assert counts == {36}, "all are judged on the same windows"
+    assert (table["tuned_for"], table["before"]) == (None, {})
 
 
 def test_run_is_on_disk(report):
     assert {file.name for file in report.run.iterdir()} >= {"run.json", "weights.safetensors"}
     assert json.loads((report.run / "run.json").read_text())["parameters"] == 238
+
+
+def test_a_run_is_fine_tuned_into_another_that_is_exported_as_usual(report, tmp_path):
+    old = {file.name: file.read_bytes() for file in report.run.iterdir()}
+    request = TuneRequest(report.run, recipe="int8-per-tensor", steps=3)
+    assert request.default_out == report.run.with_name("run-qat")
+    tuned = fine_tune(request, tmp_path / "tuned")
+    assert {file.name: file.read_bytes() for file in report.run.iterdir()} == old
+    checkpoint, table = tuned.checkpoint, json.loads(json.dumps(tuned.to_json()))
+    assert (checkpoint.seed, checkpoint.fold, checkpoint.spec) == (3, 0, report.checkpoint.spec)
+    assert table["tuned_for"] == "int8-per-tensor"
+    assert set(table["before"]) == {"before, fp32", "before, int8-per-tensor"}
+    assert tuned.before["before, fp32"] == report.checkpoint.scores["test"]
+    assert tuned.before["before, int8-per-tensor"].count == 36
+    manifest = export_run(tmp_path / "tuned", tmp_path / "bundle").manifest
+    assert manifest.origin.tuned_for == "int8-per-tensor"
+    assert manifest.variants["fp32"].parity.relative_error < 1e-5
+
+
+def test_the_run_to_fine_tune_is_never_overwritten(report):
+    same = report.run.parent / "." / report.run.name
+    with pytest.raises(UsageError, match="is the run to fine-tune, which stays; give another -o"):
+        fine_tune(TuneRequest(report.run), same)

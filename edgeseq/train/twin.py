@@ -1,0 +1,130 @@
+"""A model's twin that computes as the quantized file will, on the model's own parameters.
+
+Models stay plain: what multiplies by weights (`nn.Linear`, `nn.LSTM`, `nn.GRU`) is replaced in the
+twin by what rounds both sides of every product. ONNX Runtime finds the scale of activations anew in
+every call, and an app feeds one frame of one stream a call. So every frame has a scale of its own
+here, and every hidden state another one, which is why layers go from frame to frame.
+"""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgeseq.models import SequenceModel
+from edgeseq.models.transformer import Attention
+from edgeseq.train.rounding import Rounding
+
+Roundings = Callable[[str], Rounding]
+"""By the name of a weight in the exported file: `W0`, `R0`, `head`, `blocks.0.up`."""
+
+State = tuple[Tensor, ...]
+"""Of one layer `(N, H)` each, the hidden state first."""
+
+Cell = Callable[[Tensor, Tensor, State], State]
+"""What the weights made of a frame and of the hidden state, the state → the next state."""
+
+
+def twin_of(model: SequenceModel, roundings: Roundings) -> SequenceModel:
+    """Return a model that shares the parameters of `model` and rounds as `roundings` say."""
+    shared = [*model.parameters(), *model.buffers()]
+    twin = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    for name, module in list(twin.named_modules()):
+        rounding = _rounding(model, name, module, roundings)
+        if rounding is not None:
+            twin.set_submodule(name, rounding)
+    return twin.train(model.training)  # what is new trains until it is told
+
+
+def _rounding(
+    model: SequenceModel, name: str, module: nn.Module, roundings: Roundings
+) -> nn.Module | None:
+    """Return what takes the place of `module`, or none if it has no products by weights."""
+    if isinstance(module, nn.LSTM):
+        return _Layers(module, lstm_cell, roundings)
+    if isinstance(module, nn.GRU):
+        return _Layers(module, gru_cell, roundings)
+    if isinstance(module, nn.Linear):
+        return _Linear(module, roundings(name.removeprefix("body.")), _folded(model, name))
+    return None
+
+
+def _folded(model: SequenceModel, name: str) -> Tensor | None:
+    """Return the factor a row that export puts into a weight; one scale for all rows feels it."""
+    if name == "body.head":
+        return model.output_std[:, None]
+    owner = model.get_submodule(name.rpartition(".")[0])
+    if not isinstance(owner, Attention) or not name.endswith(".qkv"):
+        return None
+    width = owner.qkv.in_features
+    factor = torch.ones_like(owner.qkv.weight[:, :1])
+    factor[:width] = (width / owner.heads) ** -0.5
+    return factor.detach()
+
+
+class _Linear(nn.Module):
+    """`nn.Linear` with both sides rounded."""
+
+    folded: Tensor | None
+
+    def __init__(self, linear: nn.Linear, rounding: Rounding, folded: Tensor | None) -> None:
+        super().__init__()
+        self.linear, self.rounding = linear, rounding
+        self.register_buffer("folded", folded)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(..., K)` to `(..., M)`."""
+        weight = self.linear.weight
+        if self.folded is None:
+            weight = self.rounding.weight(weight)
+        else:
+            weight = self.rounding.weight(weight * self.folded) / self.folded
+        return F.linear(self.rounding.frames(x), weight, self.linear.bias)
+
+
+class _Layers(nn.Module):
+    """`nn.LSTM` or `nn.GRU`, frame by frame, with both sides of its products rounded."""
+
+    def __init__(self, layers: nn.LSTM | nn.GRU, cell: Cell, roundings: Roundings) -> None:
+        super().__init__()
+        self.layers, self.cell, self.roundings = layers, cell, roundings
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, None]:
+        """Map `(N, T, F)` to the last layer's hidden states `(N, T, H)`; no state is returned."""
+        x = frames
+        for layer in range(self.layers.num_layers):
+            if layer:
+                x = F.dropout(x, self.layers.dropout, self.training)
+            x = self._layer(layer, x)
+        return x, None
+
+    def _layer(self, layer: int, x: Tensor) -> Tensor:
+        """Return the hidden states `(N, T, H)` of a layer that is fed `x`."""
+        inputs, hidden = self.roundings(f"W{layer}"), self.roundings(f"R{layer}")
+        x_weight, h_weight, x_bias, h_bias = self.layers.all_weights[layer]
+        x_gates = F.linear(inputs.frames(x), inputs.weight(x_weight), x_bias)  # (N, T, G H)
+        rounded = hidden.weight(h_weight)  # once, not once a frame
+        state: State = (x.new_zeros(len(x), self.layers.hidden_size),) * 2
+        every = []
+        for gates in x_gates.unbind(1):
+            h_gates = F.linear(hidden.frames(state[0]), rounded, h_bias)
+            state = self.cell(gates, h_gates, state)
+            every.append(state[0])
+        return torch.stack(every, 1)
+
+
+def lstm_cell(x_gates: Tensor, h_gates: Tensor, state: State) -> State:
+    """Return hidden and cell state after a frame; PyTorch's order of gates."""
+    i, f, g, o = (x_gates + h_gates).chunk(4, -1)
+    c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def gru_cell(x_gates: Tensor, h_gates: Tensor, state: State) -> State:
+    """Return the hidden state after a frame; the reset gate multiplies what the weights made."""
+    h, hidden = state[0], state[0].shape[-1]
+    r, z = (x_gates[:, : 2 * hidden] + h_gates[:, : 2 * hidden]).sigmoid().chunk(2, -1)
+    n = (x_gates[:, 2 * hidden :] + r * h_gates[:, 2 * hidden :]).tanh()
+    return (n + z * (h - n),)

@@ -1,0 +1,118 @@
+"""The twin says what the quantized file says, frame by frame, and trains the model's parameters."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgeseq.bundle import load_bundle
+from edgeseq.check.parity import compare
+from edgeseq.export import build_graph
+from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.quantize.file import quantize_file
+from edgeseq.recipes import load_recipe
+from edgeseq.runtime import StreamModel
+from edgeseq.train.qat import quantized_twin
+from edgeseq.train.rounding import Rounding, exact
+from edgeseq.train.twin import twin_of
+from edgeseq.workflows.evidence import frame_by_frame
+
+SPECS = {
+    "lstm": LSTMSpec(40, dropout=0.5),
+    "gru": GRUSpec(40, dropout=0.5),
+    "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
+}
+BUNDLE = load_bundle(Path(__file__).parents[1] / "golden" / "har-lstm")
+FRAMES = BUNDLE.reference["frames"][:300].astype(np.float32)
+"""Real ones."""
+
+
+def model_of(family):
+    """Random weights, real constants, and outputs of unequal scales, as a forecast may have."""
+    torch.manual_seed(0)
+    contract = BUNDLE.variant().contract
+    model = SequenceModel(SPECS[family], FRAMES.shape[1], len(contract.output.labels)).eval()
+    model.input_mean.copy_(torch.from_numpy(FRAMES.mean(0)))
+    model.input_std.copy_(torch.from_numpy(FRAMES.std(0)))
+    model.output_std.copy_(torch.linspace(0.3, 3, len(model.output_std)))
+    return model
+
+
+def whole(model):
+    with torch.inference_mode():
+        return model(torch.from_numpy(FRAMES)[None])[0].numpy()
+
+
+def streamed(model, recipe, folder):
+    """Export, quantize, and feed one frame a call."""
+    contract = BUNDLE.variant().contract
+    graph = build_graph(model, contract.frame, contract.output, producer="test", recipe="test")
+    source = folder / "fp32.onnx"
+    source.write_bytes(graph.SerializeToString())
+    quantize_file(source, folder / "quantized.onnx", recipe)
+    return frame_by_frame(StreamModel.load(folder / "quantized.onnx"), FRAMES[None])[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["int8-dynamic", "int8-per-tensor", "int8-weights", "int4-weights"]
+)
+@pytest.mark.parametrize("family", SPECS)
+def test_the_twin_says_what_the_file_says(family, name, tmp_path):
+    """Most frames to the last digits. In some a last bit decides between two levels, as it also
+    does between the twin and itself in double precision; attention carries that on for a window."""
+    recipe, model = load_recipe(name), model_of(family)
+    fp32, file = whole(model), streamed(model, recipe, tmp_path)
+    twin = whole(quantized_twin(model, recipe.quantize))
+    rounding, error = compare(fp32, file), compare(file, twin)
+    assert rounding.noise > 1e-3, "the file does round"
+    assert np.median(np.abs(file - twin)) < 1e-5 < np.median(np.abs(file - fp32)) / 10
+    carried_on = family == "transformer" and name != "int4-weights"
+    assert error.noise < rounding.noise / (4 if carried_on else 10)
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_without_rounding_the_twin_is_the_model(family):
+    model = model_of(family)
+    twin = twin_of(model, lambda _: Rounding(exact, exact))
+    assert compare(whole(model), whole(twin)).relative_error < 1e-5
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_the_twin_trains_the_parameters_of_the_model_which_stays_plain(family):
+    model = model_of(family)
+    before = whole(model)
+    twin = quantized_twin(model, load_recipe("int8-dynamic").quantize)
+    assert np.array_equal(whole(model), before)
+    assert {id(p) for p in twin.parameters()} == {id(p) for p in model.parameters()}
+    twin.train()(torch.from_numpy(FRAMES[:20])[None]).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    rounded = whole(twin.eval())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 1.5
+    assert not np.array_equal(whole(twin), rounded)
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_dropout_is_for_training_only(family):
+    twin = quantized_twin(model_of(family), load_recipe("int8-dynamic").quantize)
+    assert np.array_equal(whole(twin), whole(twin))
+    twin.train()
+    assert not np.array_equal(whole(twin), whole(twin))
+
+
+RECURRENT = {"W0", "R0", "W1", "R1", "head"}
+BLOCK = ("attention.qkv", "attention.out", "up", "down")
+NAMES = {
+    "lstm": RECURRENT,
+    "gru": RECURRENT,
+    "transformer": {"embed", "head", *(f"blocks.{n}.{part}" for n in (0, 1) for part in BLOCK)},
+}
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_weights_have_the_names_of_the_file(family):
+    asked = set()
+    whole(twin_of(model_of(family), lambda name: asked.add(name) or Rounding(exact, exact)))
+    assert asked == NAMES[family]
