@@ -142,7 +142,7 @@ def test_the_fastest_variant_by_the_manifest_comes_first(
     )
     assert fastest(bundle) == "step"
     assert stepped({"transformer": bundle, "lstm": lstm_bundle}) == [
-        ("transformer", "step"), ("transformer", "fp32"), ("lstm", "fp32"),
+        ("transformer", "step"), ("transformer", "fp32"), ("lstm", "fp32"), ("lstm", "step"),
     ]  # fmt: skip
 
 
@@ -159,12 +159,12 @@ def test_everything_is_measured_in_one_run(lstm_bundle: Bundle, transformer_bund
     bundles = {"lstm": lstm_bundle, "transformer": transformer_bundle}
     measured = measure(bundles, None, BRIEF, progress=said.append)
     assert list(measured.hot.latencies) == [
-        "lstm fp32", "transformer fp32", "transformer step", "floor",
+        "lstm fp32", "lstm step", "transformer fp32", "transformer step", "floor",
     ]  # fmt: skip
     assert {latency.count for latency in measured.hot.latencies.values()} == {30}
     assert [(r.reference, r.candidate) for r in measured.hot.ratios] == [
-        ("lstm fp32", "transformer fp32"), ("lstm fp32", "transformer step"),
-        ("lstm fp32", "floor"),
+        ("lstm fp32", "lstm step"), ("lstm fp32", "transformer fp32"),
+        ("lstm fp32", "transformer step"), ("lstm fp32", "floor"),
     ]  # fmt: skip
     assert {paced.frames for paced in measured.paced.values()} == {20}
     assert measured.fresh == {}
@@ -192,7 +192,7 @@ def test_recordings_add_up_to_the_score(lstm_bundle: Bundle, walk: Path) -> None
 
 def test_check_becomes_promises(lstm_bundle: Bundle) -> None:
     promises = check_promises(lstm_bundle)
-    assert {promise.variant for promise in promises} == {"fp32"}
+    assert {promise.variant for promise in promises} == {"fp32", "step"}
     assert not [promise for promise in promises if promise.status == "broken"]
     assert len({promise.name for promise in promises}) > 3
 
@@ -269,7 +269,7 @@ def test_a_demo_of_models_that_are_there(
     }  # fmt: skip
     assert result.models[0].variants[0].memory.steps == 20
     assert result.pace_settings.rate_hz == 50.0
-    assert [ratio.reference for ratio in result.ratios] == [f"lstm {result.models[0].fastest}"] * 5
+    assert [ratio.reference for ratio in result.ratios] == [f"lstm {result.models[0].fastest}"] * 7
     assert list(result.seconds) == [
         "data", "train and export", "quantize", "check", "accuracy", "bench",
     ]  # fmt: skip

@@ -109,7 +109,7 @@ def test_manifest_tells_the_truth(family, bundle_of, run_of, walk):
     assert manifest.schema == SCHEMA
     assert manifest.producer == producer()
     assert manifest.preferred == "fp32"
-    assert list(manifest.variants) == (["fp32"] if family == "lstm" else ["fp32", "step"])
+    assert list(manifest.variants) == ["fp32", "step"]
     assert manifest.reference.sha256 == sha256(bundle.path / "reference.npz")
     assert manifest.reference.source.endswith("test recordings of fold 0")
     checkpoint = load_checkpoint(run_of[family])

@@ -45,7 +45,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def test_twin_is_described_in_full(quantized, lstm_bundle):
     fp32, int8 = quantized.variant("fp32"), quantized.variant("int8")
-    assert list(quantized.manifest.variants) == ["fp32", "int8"]
+    assert list(quantized.manifest.variants) == ["fp32", "int8", "step", "step-int8"]
     assert (int8.file, int8.precision, int8.opset) == ("model.int8.onnx", "int8", fp32.opset)
     assert int8.bytes == quantized.file("int8").stat().st_size < fp32.bytes
     assert int8.operators["DynamicQuantizeLSTM"] == 2
@@ -115,7 +115,7 @@ def test_both_transformer_graphs_get_a_twin(transformer_bundle, tmp_path):
 
 def test_again_gives_the_same_variants(quantized, tmp_path):
     again = quantize_bundle(copy(quantized, tmp_path), accuracy=False, hot=QUICK)
-    assert list(again.manifest.variants) == ["fp32", "int8"]
+    assert list(again.manifest.variants) == ["fp32", "int8", "step", "step-int8"]
     assert again.variant("int8").sha256 == quantized.variant("int8").sha256
 
 
@@ -262,7 +262,8 @@ def test_names_of_twins():
 
 def test_fp16_twins_stand_beside_int8(quantized, tmp_path):
     bundle = quantize_bundle(copy(quantized, tmp_path), "fp16", hot=QUICK)
-    assert list(bundle.manifest.variants) == ["fp32", "fp16", "int8"]
+    twins = ["fp32", "fp16", "step", "step-fp16"]
+    assert list(bundle.manifest.variants) == [*twins, "int8", "step-int8"]
     fp32, fp16 = bundle.variant("fp32"), bundle.variant("fp16")
     assert (fp16.file, fp16.precision, fp16.census) == ("model.fp16.onnx", "fp16", None)
     assert fp16.bytes == bundle.file("fp16").stat().st_size < fp32.bytes
@@ -276,7 +277,8 @@ def test_fp16_twins_stand_beside_int8(quantized, tmp_path):
     assert bundle.file("int8").read_bytes() == quantized.file("int8").read_bytes()
     # ... and again the other way round.
     again = quantize_bundle(bundle.path, hot=QUICK, accuracy=False)
-    assert list(again.manifest.variants) == ["fp32", "int8", "fp16"]
+    twins = ["fp32", "int8", "step", "step-int8"]
+    assert list(again.manifest.variants) == [*twins, "fp16", "step-fp16"]
     assert again.variant("fp16") == fp16
 
 
@@ -301,7 +303,8 @@ def test_mixed_and_int4_twins_stand_beside_int8(quantized, tmp_path):
         assert findings[-1].promise == "census"
         broken = {item.promise for item in findings if item.status == "broken"}
         assert broken <= {"decisions"}, "a model that learned nothing decides by a hair"
-    assert set(bundle.manifest.variants) == {"fp32", "int8", "mixed", "int4"}
+    forms = {"fp32", "int8", "mixed", "int4"}
+    assert set(bundle.manifest.variants) == forms | {"step", "step-int8", "step-mixed", "step-int4"}
 
 
 @pytest.mark.parametrize(
