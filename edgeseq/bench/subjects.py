@@ -9,9 +9,10 @@ import numpy as np
 
 from edgeseq.bench.candidate import Array, Candidate, of_file
 from edgeseq.bench.memory import Job
-from edgeseq.bundle import Accuracy, Bundle, Variant
+from edgeseq.bundle import Bundle, Variant
 from edgeseq.contract import Contract, SessionSettings
 from edgeseq.errors import ConfigError, UsageError
+from edgeseq.measured import Accuracy
 from edgeseq.runtime import StreamModel, StreamSession
 from edgeseq.specs import parse
 

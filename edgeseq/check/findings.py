@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgeseq.budget import Verdict, require_promises
-from edgeseq.bundle import Parity
 from edgeseq.errors import PromiseError
+from edgeseq.measured import Parity
 
 Status = Literal["kept", "broken", "not checked"]
 

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from edgeseq.bundle import INTEGERS, Census
+from edgeseq.bundle import INTEGERS
 from edgeseq.check.findings import Finding, kept_within, not_checked
 from edgeseq.check.subject import Subject
 from edgeseq.errors import ConfigError, UsageError
 from edgeseq.extras import available
 from edgeseq.graph.census import take_census
 from edgeseq.graph.reasons import in_words
+from edgeseq.measured import Census
 from edgeseq.recipes import Quantization, load_recipe
 
 

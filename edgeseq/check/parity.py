@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.bundle import Parity
 from edgeseq.contract import Output
 from edgeseq.errors import UsageError
+from edgeseq.measured import Parity
 
 Array = NDArray[np.float32]
 

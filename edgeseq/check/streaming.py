@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.bundle import Parity
 from edgeseq.check.findings import Finding, kept_if, kept_within, not_checked
 from edgeseq.check.parity import Array
 from edgeseq.check.subject import NO_RING, States, Subject, call, initial_state
 from edgeseq.check.values import worst_state
+from edgeseq.measured import Parity
 from edgeseq.runtime.stream import LONGEST_CALL
 
 ROWS = 3

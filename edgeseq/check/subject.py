@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.bundle import Parity, Variant
+from edgeseq.bundle import Variant
 from edgeseq.check.parity import Array, compare, decision_rule
 from edgeseq.contract import Contract
 from edgeseq.devices import DeviceProfile
 from edgeseq.errors import StreamError
+from edgeseq.measured import Parity
 from edgeseq.runtime import StreamModel, StreamSession
 
 States = dict[str, NDArray[Any]]

@@ -17,8 +17,8 @@ What counts is written here, before anything was measured:
 from dataclasses import dataclass
 
 from edgeseq.bench.stats import Latency, Ratio
-from edgeseq.bundle import Parity
 from edgeseq.claims.verdict import Part, Verdict, Word, above, combine
+from edgeseq.measured import Parity
 
 NAME = "latency"
 HYPOTHESIS = "LSTM answers at once and streams; Transformer is slow and needs the whole sequence."

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq.bench.stats import t975
-from edgeseq.bundle import FEWEST_CLUSTERS, Paired
 from edgeseq.errors import UsageError
+from edgeseq.measured import FEWEST_CLUSTERS, Paired
 from edgeseq.tasks.base import Losses
 
 DRAWS = 10_000

@@ -4,12 +4,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from edgeseq.bundle import Census
 from edgeseq.errors import ModelError
 from edgeseq.extras import require
 from edgeseq.graph.macs import multiplications
 from edgeseq.graph.reasons import TWO_ACTIVATIONS, why_float
 from edgeseq.graph.weights import operators, weight_uses
+from edgeseq.measured import Census
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseq.bundle import Census
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import EdgeseqError, ModelError
 from edgeseq.extras import require
@@ -16,6 +15,7 @@ from edgeseq.graph.census import take_census
 from edgeseq.graph.portable import Dependence, dependences
 from edgeseq.graph.states import StatePair, Value, guess_states
 from edgeseq.graph.weights import WeightUse, all_nodes, bits, operators, subgraphs, weight_uses
+from edgeseq.measured import Census
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from edgeseq.bundle import FOLDED, UNFUSED
 from edgeseq.graph.weights import Constant, WeightUse, constants_of, weight_uses
+from edgeseq.measured import FOLDED, UNFUSED
 
 if TYPE_CHECKING:
     from onnx import ModelProto

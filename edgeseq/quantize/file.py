@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq import files
-from edgeseq.bundle import Census
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ModelError, PromiseError, UsageError
 from edgeseq.extras import require
@@ -19,6 +18,7 @@ from edgeseq.graph.census import take_census
 from edgeseq.graph.names import shorten
 from edgeseq.graph.reasons import in_words
 from edgeseq.graph.weights import all_nodes
+from edgeseq.measured import Census
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.dynamic import quantize_dynamic
 from edgeseq.quantize.gemm import take_gemms_apart

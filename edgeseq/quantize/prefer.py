@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeseq.bundle import Accuracy, Parity, Variant
+from edgeseq.bundle import Variant
 from edgeseq.contract import Tolerance
+from edgeseq.measured import Accuracy, Parity
 
 FASTER = 0.97
 """Latency over fp32's below which a variant is faster: nearer to 1, the next run may turn it."""

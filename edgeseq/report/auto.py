@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from edgeseq.bench.machine import Machine
-from edgeseq.bundle import Accuracy, Origin, Paired, Parity
+from edgeseq.bundle import Origin
 from edgeseq.errors import PromiseError
+from edgeseq.measured import Accuracy, Paired, Parity
 from edgeseq.recipes import Scheme
 from edgeseq.stored import StoredResult
 

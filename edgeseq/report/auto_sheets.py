@@ -1,6 +1,6 @@
 """A search for the best quantization as tables: the same in a terminal and on its page."""
 
-from edgeseq.bundle import Paired
+from edgeseq.measured import Paired
 from edgeseq.recipes import Scheme
 from edgeseq.report.auto import AutoResult, Candidate, Part, Sensitivity, brief
 from edgeseq.report.numbers import NOT_MEASURED, percent, short

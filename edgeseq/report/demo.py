@@ -9,10 +9,10 @@ from edgeseq.bench.memory import ColdStart, Memory
 from edgeseq.bench.pace import Paced, PaceSettings
 from edgeseq.bench.results import Harness, Status
 from edgeseq.bench.stats import Latency, Ratio
-from edgeseq.bundle import Accuracy, Parity
 from edgeseq.claims import Verdict
 from edgeseq.claims.latency import PositionCurve
 from edgeseq.errors import PromiseError
+from edgeseq.measured import Accuracy, Parity
 from edgeseq.stored import StoredResult
 
 SCHEMA = 2

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from edgeseq.bundle import Census
 from edgeseq.graph.inspect import Inspection, Sizes
 from edgeseq.graph.portable import Dependence
 from edgeseq.graph.reasons import in_words
 from edgeseq.graph.states import StatePair, Value
+from edgeseq.measured import Census
 
 LARGEST = 8
 """Constants that are listed."""

@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from edgeseq.bench.machine import Machine
-from edgeseq.bundle import Accuracy, Bundle, Census, Paired, Variant
+from edgeseq.bundle import Bundle, Variant
 from edgeseq.devices import DeviceProfile
+from edgeseq.measured import Accuracy, Census, Paired
 from edgeseq.report.demo import REPORT, DemoResult
 from edgeseq.report.html.look import family_name, looks
 from edgeseq.report.html.sections import headline

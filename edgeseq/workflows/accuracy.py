@@ -6,8 +6,8 @@ from functools import cache, partial
 
 import numpy as np
 
-from edgeseq.bundle import Accuracy
 from edgeseq.contract import Contract
+from edgeseq.measured import Accuracy
 from edgeseq.runtime import StreamModel, predict
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Losses, Recording, Score, Task

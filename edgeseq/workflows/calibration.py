@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseq.bundle import Bundle, Calibrated
+from edgeseq.bundle import Bundle
 from edgeseq.errors import ConfigError, DataError, UsageError
+from edgeseq.measured import Calibrated
 from edgeseq.recipes import Calibration
 from edgeseq.tasks.base import Array, Task
 from edgeseq.workflows.evidence import load_judge, require_same_frames

@@ -6,11 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from edgeseq.bundle import Accuracy, Bundle, Paired, Parity
+from edgeseq.bundle import Bundle
 from edgeseq.check.parity import compare, decision_rule
 from edgeseq.claims.paired import compare as compare_losses
 from edgeseq.contract import Contract
 from edgeseq.errors import ConfigError, DataError, UsageError
+from edgeseq.measured import Accuracy, Paired, Parity
 from edgeseq.runtime import StreamModel, StreamSession, predict
 from edgeseq.tasks import load_task, restored_name
 from edgeseq.tasks.base import Array, Losses, Predict, Recording, Task, stream

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from edgeseq import files
 from edgeseq.bundle import (
     REFERENCE,
-    Accuracy,
     Bundle,
     Manifest,
     Origin,
-    Parity,
     Reference,
     Variant,
     load_bundle,
@@ -28,6 +26,7 @@ from edgeseq.bundle import (
 from edgeseq.check.parity import compare, decision_rule
 from edgeseq.errors import PromiseError, UsageError
 from edgeseq.export import Form, build_graph
+from edgeseq.measured import Accuracy, Parity
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks import load_task, stored_name

@@ -10,10 +10,11 @@ from edgeseq import files
 from edgeseq.bench.candidate import of_file
 from edgeseq.bench.latency import HotSettings, measure_hot
 from edgeseq.bench.machine import this_machine
-from edgeseq.bundle import Bundle, Latency, Manifest, Variant, load_bundle, write_manifest
+from edgeseq.bundle import Bundle, Manifest, Variant, load_bundle, write_manifest
 from edgeseq.errors import BundleError
 from edgeseq.extras import require
 from edgeseq.graph.weights import operators
+from edgeseq.measured import Latency
 from edgeseq.quantize.file import quantize_file
 from edgeseq.quantize.half import halve_file
 from edgeseq.quantize.mix import quantization

@@ -8,7 +8,6 @@ import pytest
 
 from edgeseq.bench.identity import identity_contract, identity_onnx
 from edgeseq.bundle import (
-    Accuracy,
     Bundle,
     Manifest,
     Origin,
@@ -20,6 +19,7 @@ from edgeseq.bundle import (
 )
 from edgeseq.contract import SessionSettings
 from edgeseq.files import sha256
+from edgeseq.measured import Accuracy
 
 
 def make_bundle(path: Path) -> Bundle:

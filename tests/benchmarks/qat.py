@@ -23,9 +23,9 @@ from typing import Any
 from har_folds import machine
 
 from edgeseq import files
-from edgeseq.bundle import Parity
 from edgeseq.check.parity import compare, decision_rule
 from edgeseq.export import build_graph
+from edgeseq.measured import Parity
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import Quantization, Recipe, load_recipe
 from edgeseq.runtime import StreamModel

@@ -25,10 +25,11 @@ from edgeseq.bench.candidate import Candidate
 from edgeseq.bench.latency import HotSettings, measure_hot
 from edgeseq.bench.machine import this_machine
 from edgeseq.bench.stats import Ratio
-from edgeseq.bundle import Accuracy, Bundle, Parity, load_bundle
+from edgeseq.bundle import Bundle, load_bundle
 from edgeseq.check.parity import compare, decision_rule
 from edgeseq.extras import require
 from edgeseq.graph.portable import dependences
+from edgeseq.measured import Accuracy, Parity
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel, StreamSession

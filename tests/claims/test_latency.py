@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgeseq.bench.stats import Latency, Ratio, summarise
-from edgeseq.bundle import Parity
 from edgeseq.claims.latency import Evidence, PositionCurve, judge, ratio_of_medians
+from edgeseq.measured import Parity
 
 AT_ONCE, HOT, PACED, SEQUENCE, RECOMPUTE = range(5)
 

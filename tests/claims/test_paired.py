@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgeseq.bundle import Paired
 from edgeseq.claims import paired
 from edgeseq.claims.intervals import Pair, by_subject
 from edgeseq.claims.paired import clusters_needed, compare, pool, widest
 from edgeseq.errors import UsageError
+from edgeseq.measured import Paired
 from edgeseq.tasks.base import Losses
 
 ACCURACY, ERROR = ("window accuracy %", True), ("MAE mg/dL", False)

@@ -7,11 +7,11 @@ import pytest
 from graph.handmade import lstm_and_head, save, tensor, value
 from onnx import TensorProto, helper
 
-from edgeseq.bundle import FOLDED, UNFUSED
 from edgeseq.errors import PromiseError
 from edgeseq.graph.census import take_census
 from edgeseq.graph.inspect import inspect_model
 from edgeseq.graph.reasons import TWO_ACTIVATIONS, UNPACKED
+from edgeseq.measured import FOLDED, UNFUSED
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.report.inspect import inspection_text

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from edgeseq.bundle import Accuracy, Latency, Paired, Parity, Tolerance, Variant
+from edgeseq.bundle import Tolerance, Variant
 from edgeseq.contract import Contract, Frame, Output
+from edgeseq.measured import Accuracy, Latency, Paired, Parity
 from edgeseq.quantize.prefer import drop, prefer
 
 CONTRACT = Contract(

@@ -21,11 +21,11 @@ from edgeseq.bench.streams import ManyStreams
 from edgeseq.bench.warmup import Warmup
 from edgeseq.bench.yardstick import summarise as summarise_processes
 from edgeseq.budget import Verdict
-from edgeseq.bundle import Accuracy, Parity
 from edgeseq.claims import edge, latency
 from edgeseq.claims.intervals import Pair, by_recording, by_subject
 from edgeseq.claims.latency import PositionCurve
 from edgeseq.contract import SessionSettings
+from edgeseq.measured import Accuracy, Parity
 from edgeseq.report.demo import (
     SCHEMA,
     DemoResult,

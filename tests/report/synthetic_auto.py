@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from report.synthetic import machine
 
-from edgeseq.bundle import Accuracy, Origin, Paired, Parity
+from edgeseq.bundle import Origin
+from edgeseq.measured import Accuracy, Paired, Parity
 from edgeseq.report.auto import (
     SCHEMA,
     AutoResult,

@@ -13,7 +13,7 @@ from report.synthetic import bench_result, machine, measured
 
 from edgeseq.bench.breakdown import Breakdown
 from edgeseq.bench.stats import summarise
-from edgeseq.bundle import Accuracy
+from edgeseq.measured import Accuracy
 from edgeseq.report.html import bars, cdf, scatter
 from edgeseq.report.html.chart import Chart
 from edgeseq.report.html.results import render, stacks

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from edgeseq.bench.latency import HotSettings
-from edgeseq.bundle import Calibrated, load_bundle, write_manifest
+from edgeseq.bundle import load_bundle, write_manifest
 from edgeseq.check import check_bundle
 from edgeseq.errors import EdgeseqError, UsageError
+from edgeseq.measured import Calibrated
 from edgeseq.recipes import Calibration, load_recipe
 from edgeseq.shipped import shipped
 from edgeseq.tasks import load_task

@@ -129,7 +129,7 @@ def test_interrupted_training_leaves_no_process_behind(walk: Path, tmp_path: Pat
 def test_the_fastest_variant_by_the_manifest_comes_first(
     lstm_bundle: Bundle, transformer_bundle: Bundle
 ) -> None:
-    from edgeseq.bundle import Latency
+    from edgeseq.measured import Latency
 
     def timed(name: str, median: float):
         latency = Latency(median, 30.0, "cpu", "1.32")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeseq.bundle import Accuracy, Parity
+from edgeseq.measured import Accuracy, Parity
 from edgeseq.report.demo import DemoResult, ModelReport, VariantReport
 from edgeseq.report.numbers import short
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeseq.bundle import Paired, Parity
 from edgeseq.contract import Tolerance
+from edgeseq.measured import Paired, Parity
 from edgeseq.quantize.prefer import broken_tolerance
 from edgeseq.recipes import Recipe
 from edgeseq.report.auto import Finding, brief
