@@ -6,7 +6,9 @@ Both sides have the same weights, N = T = 1, normalisation included. B is the na
 step module (`nn.LSTM`, `nn.GRU` with stacked state; the Transformer with a shifted cache), made by
 `torch.onnx.export(dynamo=True)` with its default opset, run by `InferenceSession.run` with default
 `SessionOptions`. The other side is edgeseq's file through the public `StreamSession.step()`.
-All run interleaved in one process on one pinned core; outputs are compared before they are timed.
+All run interleaved in one process that is pinned to one core; outputs are compared before they are
+timed. B's default session places a second thread on another core all the same (`B, one thread` does
+not): where that helps, B has two cores and edgeseq one.
 """
 
 import argparse
@@ -34,11 +36,13 @@ from edgeseq.export import build_graph
 from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
+from edgeseq.runtime.model import session_options
 
 INPUTS, OUTPUTS = 40, 12
 FRAME = Frame(tuple(f"x{i}" for i in range(INPUTS)), ("1",) * INPUTS, 100.0)
 OUTPUT = Output("logits", tuple(f"class {i}" for i in range(OUTPUTS)))
 Spec = LSTMSpec | GRUSpec | TransformerSpec
+ONE_THREAD = "B, one thread"
 INT8 = ("int8", "int8-per-tensor", "step-int8", "step-int8-per-tensor")
 
 
@@ -150,6 +154,11 @@ class Baseline:
         """Open B afresh, as people do: default `SessionOptions`."""
         return BaselineSession(onnxruntime.InferenceSession(self.path), self.state)
 
+    def open_one_thread(self) -> "BaselineSession":
+        """Open B afresh with one thread, which does not spin."""
+        options = session_options(SessionSettings())
+        return BaselineSession(onnxruntime.InferenceSession(self.path, options), self.state)
+
 
 class BaselineSession:
     """B itself: `InferenceSession.run` with the state fed back by name."""
@@ -206,6 +215,7 @@ def candidates(spec: Spec, folder: Path) -> list[Candidate]:
     print(f"  B: opset {baseline.opset}, {baseline.nodes} nodes", file=sys.stderr)
     frames = np.random.default_rng(0).standard_normal((2000, INPUTS)).astype(np.float32)
     found = [Candidate("B", baseline.open, frames)]
+    found.append(Candidate(ONE_THREAD, baseline.open_one_thread, frames))
     found += [
         of_file(name, file, frames, provider="cpu", settings=SessionSettings())
         for name, file in contenders(model, folder).items()

@@ -16,16 +16,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import onnxruntime
-from baseline import TARGETS, BaselineSession, candidates
+from baseline import ONE_THREAD, TARGETS, candidates
 
 from edgeseq.bench.candidate import Candidate, of_file
 from edgeseq.bench.conditions import Watch
 from edgeseq.bench.machine import this_machine
 from edgeseq.bench.pace import Paced, PaceSettings, measure_paced
 from edgeseq.bench.subjects import ONNXRUNTIME
-from edgeseq.contract import SessionSettings
-from edgeseq.runtime.model import session_options
 
 VARIANTS = ("fp32", "step", "step-int8")
 
@@ -33,22 +30,11 @@ VARIANTS = ("fp32", "step", "step-int8")
 def contenders(spec: object, folder: Path) -> list[Candidate]:
     """Return B, edgeseq's variants, and what lies between."""
     found = {candidate.name: candidate for candidate in candidates(spec, folder)}
-    baseline, frames = found["B"], found["B"].frames
-
-    def one_thread() -> BaselineSession:
-        with baseline.open() as opened:
-            state = dict(zip(opened.names, opened.state, strict=True))
-        options = session_options(SessionSettings())
-        return BaselineSession(onnxruntime.InferenceSession(folder / "b.onnx", options), state)
-
-    between = [
-        Candidate("B, one thread", one_thread, frames),
-        of_file(
-            "fp32, default session", folder / "fp32.onnx", frames,
-            provider="cpu", settings=ONNXRUNTIME,
-        ),
-    ]  # fmt: skip
-    return [baseline, *between, *(found[name] for name in VARIANTS)]
+    default = of_file(
+        "fp32, default session", folder / "fp32.onnx", found["B"].frames,
+        provider="cpu", settings=ONNXRUNTIME,
+    )  # fmt: skip
+    return [found["B"], found[ONE_THREAD], default, *(found[name] for name in VARIANTS)]
 
 
 def line(name: str, paced: Paced) -> str:
