@@ -126,7 +126,7 @@ def test_the_seed_draws_the_chunks(lstm_bundle):
 def test_progress_tells_every_variant(int8_of):
     heard = []
     check_bundle(int8_of["lstm"], progress=heard.append)
-    assert heard == ["fp32", "int8"]
+    assert heard == ["fp32", "int8", "step", "step-int8"]
 
 
 def test_unknown_variants_and_providers_are_errors(lstm_bundle):

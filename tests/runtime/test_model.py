@@ -78,7 +78,7 @@ def test_an_unknown_variant_names_those_there_are(lstm_bundle):
     with pytest.raises(BundleError) as error:
         StreamSession(lstm_bundle.path, variant="int8")
     assert str(error.value) == (
-        f'{lstm_bundle.path} has no variant "int8"; it has: fp32. Make it with: '
+        f'{lstm_bundle.path} has no variant "int8"; it has: fp32, step. Make it with: '
         "edgeseq quantize BUNDLE"
     )
 
