@@ -116,6 +116,8 @@ def test_interrupted_training_leaves_no_process_behind(walk: Path, tmp_path: Pat
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "program.py")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell's background jobs ignore ctrl-C, and what they start inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stdout is not None
     line = process.stdout.readline()
