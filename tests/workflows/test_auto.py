@@ -88,7 +88,8 @@ def timeless(result: AutoResult) -> AutoResult:
     """Return all of a result that has to come out the same again."""
     candidates = tuple(replace(one, timing=None, verdict="") for one in result.candidates)
     same = dict.fromkeys(("created", "because", "chosen", "recipe", "bundle", "machine"), "")
-    return replace(result, candidates=candidates, **same)
+    confirmed = tuple(one for one in result.confirmed if one.name == "fp32")  # and who was chosen
+    return replace(result, candidates=candidates, confirmed=confirmed, **same)
 
 
 def findings(folder: Path) -> dict[str, int]:
