@@ -101,3 +101,9 @@ def write_contract(model: "ModelProto", contract: Contract) -> None:
     keep = {prop.key: prop.value for prop in model.metadata_props if prop.key != METADATA_KEY}
     text = json.dumps(contract.to_json(), separators=(",", ":"), sort_keys=True)
     require("onnx").helper.set_model_props(model, {**keep, METADATA_KEY: text})
+
+
+def read_contract(model: "ModelProto", where: str) -> Contract | None:
+    """Return the contract in the model's `metadata_props`, or none; `where` names it in errors."""
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    return Contract.from_metadata(metadata, where=where) if METADATA_KEY in metadata else None

@@ -2,19 +2,18 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgeseq.errors import ModelError
 from edgeseq.extras import require
 from edgeseq.graph.macs import multiplications
 from edgeseq.graph.reasons import TWO_ACTIVATIONS, why_float
+from edgeseq.graph.session import quiet_session
 from edgeseq.graph.weights import operators, weight_uses
 from edgeseq.measured import Census
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-_ERRORS_ONLY = 3
 
 
 def take_census(path: Path, level: str = "all") -> Census:
@@ -60,15 +59,13 @@ def count(
 def optimised_graph(path: Path, level: str = "all") -> "ModelProto":
     """Return the graph that ONNX Runtime runs on this machine's CPU for the file at `path`."""
     ort, onnx = require("onnxruntime"), require("onnx")
-    options: Any = ort.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    levels = ort.GraphOptimizationLevel
-    options.graph_optimization_level = getattr(levels, f"ORT_ENABLE_{level.upper()}")
+    wanted = getattr(ort.GraphOptimizationLevel, f"ORT_ENABLE_{level.upper()}")
     with TemporaryDirectory() as scratch:
         target = Path(scratch, "optimised.onnx")
-        options.optimized_model_filepath = str(target)
         try:
-            ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            quiet_session(
+                str(path), graph_optimization_level=wanted, optimized_model_filepath=str(target)
+            )
             model: ModelProto = onnx.load(target)
         except Exception as error:  # onnxruntime raises classes of its own per status code
             raise ModelError(

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.contract import Contract
 from edgeseq.errors import EdgeseqError, ModelError
 from edgeseq.extras import require
+from edgeseq.graph.build import read_contract
 from edgeseq.graph.census import take_census
 from edgeseq.graph.portable import Dependence, dependences
 from edgeseq.graph.states import StatePair, Value, guess_states
@@ -194,13 +195,11 @@ def _shape(value: "ValueInfoProto") -> tuple[str, ...] | None:
 
 
 def _contract(model: "ModelProto", path: Path) -> tuple[Contract | None, str]:
-    metadata = {prop.key: prop.value for prop in model.metadata_props}
-    if METADATA_KEY not in metadata:
-        return None, "the file carries none"
     try:
-        return Contract.from_metadata(metadata, where=path.name), ""
+        contract = read_contract(model, path.name)
     except ModelError as error:
         return None, str(error).splitlines()[0]
+    return contract, "" if contract else "the file carries none"
 
 
 def _census(path: Path) -> tuple[Census | None, str]:

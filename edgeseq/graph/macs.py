@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeseq.extras import require
+from edgeseq.graph.edit import copied
+from edgeseq.graph.session import quiet_session
 from edgeseq.graph.weights import FLOAT, INTEGER, is_integer, name_of, subgraphs, weight_uses
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ Shapes = Mapping[str, Shape]
 Rule = Callable[["NodeProto", Shapes, int | None], int]
 """A node, shapes, its constant weights → its multiply-accumulates."""
 
-_ERRORS_ONLY = 3
 _OPERATORS = {*FLOAT, *INTEGER, "GroupQueryAttention", "MatMulNBits", "MultiHeadAttention"}
 _RECURRENT = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
 _ATTENTION = "Attention"
@@ -143,8 +144,7 @@ _RULES: dict[str, Rule] = dict.fromkeys(
 def _shapes(model: "ModelProto") -> Shapes | None:
     """Return the shape of what products read and write in the main graph; none if it cannot run."""
     onnx, ort = require("onnx"), require("onnxruntime")
-    shown = type(model)()
-    shown.CopyFrom(model)
+    shown = copied(model)
     graph = shown.graph
     constants = {item.name for item in graph.initializer}
     known = constants | {item.name for item in (*graph.input, *graph.output)}
@@ -156,13 +156,9 @@ def _shapes(model: "ModelProto") -> Shapes | None:
         if name
     }
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(wanted - known))
-    options: Any = ort.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    as_it_is = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = ort.InferenceSession(
-            shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = quiet_session(shown.SerializeToString(), graph_optimization_level=as_it_is)
         feeds = {item.name: _zeros(item) for item in session.get_inputs()}
         names = [item.name for item in session.get_outputs()]
         values = dict(zip(names, session.run(names, feeds), strict=True))

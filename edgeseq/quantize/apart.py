@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgeseq.extras import require
 from edgeseq.graph.build import Dimension, GraphBuilder
+from edgeseq.graph.edit import copied, free_name
 from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.products import weights_of
 
@@ -117,8 +118,7 @@ def take_apart(model: "ModelProto", weights: Collection[str] | None = None) -> "
     ]
     if not any(wanted):
         return model
-    result: ModelProto = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copied(model)
     graph = result.graph
     taken = _without(graph, wanted)
     single = _one_frame_long(model)
@@ -127,7 +127,7 @@ def take_apart(model: "ModelProto", weights: Collection[str] | None = None) -> "
             graph.node.append(node)
             continue
         w, r, b = (onnx.numpy_helper.to_array(constants[name])[0] for name in node.input[1:4])
-        w_name, r_name = (_free(name, taken) for name in node.input[1:3])
+        w_name, r_name = (free_name(name, taken) for name in node.input[1:3])
         builder = GraphBuilder(f"{node.name or node.op_type}_{index}_")
         layer = _Layer(builder, _CELLS[node.op_type], w.T, r.T, b, w_name, r_name)
         layer.write(node, one_frame=node.input[0] in single)
@@ -222,14 +222,6 @@ def _without(graph: "GraphProto", apart: Sequence[bool]) -> set[str]:
     del graph.node[:], graph.initializer[:]
     graph.initializer.extend(kept)
     return used
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """Return the weight's own name, or the first longer one, where something else has it."""
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
 
 
 def _can_be_taken_apart(node: "NodeProto", constants: Mapping[str, Any]) -> bool:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.contract import Contract
 from edgeseq.errors import ModelError, UsageError
 from edgeseq.extras import require
+from edgeseq.graph.build import read_contract
+from edgeseq.graph.edit import copied
+from edgeseq.graph.session import quiet_session
 from edgeseq.quantize.ranges import Histogram
 
 if TYPE_CHECKING:
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-_ERRORS_ONLY = 3
 _BATCH = 256
 """Calls whose values are kept before they are counted."""
 
@@ -65,25 +67,18 @@ class _Runner:
     """The graph with more outputs, in the plainest loop that streams it."""
 
     def __init__(self, model: "ModelProto", values: Sequence[str]) -> None:
-        ort = require("onnxruntime")
-        metadata = {prop.key: prop.value for prop in model.metadata_props}
-        if METADATA_KEY not in metadata:
+        contract = read_contract(model, "the graph")
+        if contract is None:
             raise ModelError(
                 "a graph without a contract cannot be calibrated: which state to feed back is not "
                 "known. Quantize a file of a bundle, or use the recipe int8-dynamic"
             )
-        self.contract = Contract.from_metadata(metadata, where="the graph")
+        self.contract = contract
         self.values = values
         self._inputs = {item.name for item in model.graph.input}
-        options: Any = ort.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        options.intra_op_num_threads = 1
+        watched = _with_outputs(model, values).SerializeToString()
         try:
-            self._session = ort.InferenceSession(
-                _with_outputs(model, values).SerializeToString(),
-                options,
-                providers=["CPUExecutionProvider"],
-            )
+            self._session = quiet_session(watched, intra_op_num_threads=1)
         except Exception as error:  # onnxruntime raises classes of its own per status code
             raise ModelError(
                 f"ONNX Runtime cannot load the graph to calibrate: {str(error).splitlines()[-1]}"
@@ -113,8 +108,7 @@ class _Runner:
 def _with_outputs(model: "ModelProto", values: Sequence[str]) -> "ModelProto":
     """Return a copy of `model` that also returns `values`."""
     onnx = require("onnx")
-    result: ModelProto = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copied(model)
     there = {item.name for item in (*model.graph.input, *model.graph.output)}
     result.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)

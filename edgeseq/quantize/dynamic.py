@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeseq.errors import ModelError
 from edgeseq.extras import require
+from edgeseq.graph.edit import drop_unused
 from edgeseq.graph.weights import all_graphs, all_nodes
 from edgeseq.quantize.fit import refit
 from edgeseq.quantize.products import weights_of
@@ -71,10 +72,9 @@ def _drop_zero_points(model: "ModelProto") -> None:
     The int8 LSTM wants them all the same, but takes one for all columns.
     """
     onnx = require("onnx")
-    graphs = tuple(all_graphs(model.graph))
     zeros = {
         item.name: item
-        for graph in graphs
+        for graph in all_graphs(model.graph)
         for item in graph.initializer
         if item.data_type == onnx.TensorProto.INT8
         and item.name.endswith("_zero_point")
@@ -83,14 +83,9 @@ def _drop_zero_points(model: "ModelProto") -> None:
     for node in all_nodes(model.graph):
         if node.op_type == "MatMulInteger" and len(node.input) == 4 and node.input[3] in zeros:
             del node.input[3]
-    read = {name for node in all_nodes(model.graph) for name in node.input}
-    for graph in graphs:
-        kept = [item for item in graph.initializer if item.name in read or item.name not in zeros]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
-        for item in graph.initializer:
-            if item.name in zeros:
-                item.CopyFrom(onnx.numpy_helper.from_array(np.zeros(1, np.int8), item.name))
+    for item in zeros.values():  # those that are read still
+        item.CopyFrom(onnx.numpy_helper.from_array(np.zeros(1, np.int8), item.name))
+    drop_unused(model.graph, zeros)
 
 
 @contextmanager

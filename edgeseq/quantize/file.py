@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq import files
-from edgeseq.contract import METADATA_KEY, Contract
-from edgeseq.errors import ModelError, PromiseError, UsageError
+from edgeseq.contract import Contract
+from edgeseq.errors import PromiseError, UsageError
 from edgeseq.extras import require
 from edgeseq.graph.build import write_contract
 from edgeseq.graph.census import take_census
+from edgeseq.graph.edit import copied
 from edgeseq.graph.names import shorten
 from edgeseq.graph.reasons import in_words
 from edgeseq.graph.weights import all_nodes
@@ -25,6 +26,7 @@ from edgeseq.quantize.gemm import take_gemms_apart
 from edgeseq.quantize.nbits import OLDEST, quantize_in_blocks
 from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names, weights_of
+from edgeseq.quantize.source import read, renamed_contract
 from edgeseq.quantize.static import quantize_static
 from edgeseq.recipes import Quantization, Recipe, matches
 
@@ -70,7 +72,7 @@ def quantize_file(
     if how is None or how.precision == "fp16":
         raise UsageError(f'the recipe "{recipe.name}" does not quantize; try: int8-dynamic')
     model = read(source)
-    contract = _contract(model, recipe, producer, source)
+    contract = renamed_contract(model, recipe, producer, source)
     quantized = quantize_model(model, how, str(source), streams=streams)
     contract = contract and _with_oldest(contract, quantized)
     require_portable(quantized, recipe, source)
@@ -128,19 +130,6 @@ def require_known(how: Quantization, model: "ModelProto", where: str = "the mode
         )
 
 
-def read(source: Path) -> "ModelProto":
-    """Read an ONNX file; a `ModelError` says why it cannot be."""
-    onnx = require("onnx")
-    try:
-        model: ModelProto = onnx.load(source)
-    except Exception as error:  # protobuf, onnx and the system each raise their own
-        raise ModelError(
-            f"cannot read {source} as ONNX: {str(error) or type(error).__name__}. "
-            "If the file is cut or damaged, export again"
-        ) from None
-    return model
-
-
 def _inside_operators(model: "ModelProto", how: Quantization) -> set[str]:
     """Return weights that need products of their own.
 
@@ -158,8 +147,7 @@ def _inside_operators(model: "ModelProto", how: Quantization) -> set[str]:
 
 def _named(model: "ModelProto") -> "ModelProto":
     """Return a copy whose nodes all have names of their own: the tools find them by name."""
-    result: ModelProto = require("onnx").ModelProto()
-    result.CopyFrom(model)
+    result = copied(model)
     seen: set[str] = set()
     for node in all_nodes(result.graph):
         node.name = node.name or f"{node.op_type}_{node.output[0]}"
@@ -167,14 +155,6 @@ def _named(model: "ModelProto") -> "ModelProto":
             node.name += "_"
         seen.add(node.name)
     return result
-
-
-def _contract(model: "ModelProto", recipe: Recipe, producer: str, source: Path) -> Contract | None:
-    metadata = {prop.key: prop.value for prop in model.metadata_props}
-    if METADATA_KEY not in metadata:
-        return None
-    contract = Contract.from_metadata(metadata, where=str(source))
-    return dataclasses.replace(contract, recipe=recipe.name, producer=producer or contract.producer)
 
 
 def _with_oldest(contract: Contract, model: "ModelProto") -> Contract:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from edgeseq.extras import require
 from edgeseq.graph.portable import HIGHEST_SUM, sums_of_pairs
-from edgeseq.graph.weights import subgraphs
+from edgeseq.graph.weights import all_graphs
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorProto
+    from onnx import ModelProto, TensorProto
 
 _HIGHEST = 127
 _WIDEN = 1.001
@@ -56,8 +56,9 @@ def refit(quantized: "ModelProto", floats: "ModelProto", wanted: Collection[str]
     """
     to_array, from_array = (getattr(require("onnx").numpy_helper, f"{way}_array")
                             for way in ("to", "from"))  # fmt: skip
-    held = dict(_initializers(quantized.graph))
-    for name, original in _initializers(floats.graph):
+    held = {item.name: item for item in _initializers(quantized)}
+    for original in _initializers(floats):
+        name = original.name
         if name not in wanted or f"{name}_quantized" not in held:
             continue
         values = to_array(original)
@@ -70,10 +71,7 @@ def refit(quantized: "ModelProto", floats: "ModelProto", wanted: Collection[str]
         scale.CopyFrom(from_array(few.reshape(shape), scale.name))
 
 
-def _initializers(graph: "GraphProto") -> "Iterator[tuple[str, TensorProto]]":
-    """Yield the constants of a graph and of the graphs in its nodes, by name."""
-    for item in graph.initializer:
-        yield item.name, item
-    for node in graph.node:
-        for inner in subgraphs(node):
-            yield from _initializers(inner)
+def _initializers(model: "ModelProto") -> "Iterator[TensorProto]":
+    """Yield the constants of a model, those of bodies included."""
+    for graph in all_graphs(model.graph):
+        yield from graph.initializer

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeseq.extras import require
+from edgeseq.graph.edit import copied
 from edgeseq.graph.weights import all_nodes
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ def take_gemms_apart(model: "ModelProto", weights: Collection[str]) -> "ModelPro
 
     Those with factors, with a turned left side or with a weight that others read stay.
     """
-    onnx = require("onnx")
-    result: ModelProto = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copied(model)
     graph = result.graph
     reads = Counter(name for node in all_nodes(graph) for name in node.input)
     constants = {

@@ -12,7 +12,6 @@ operator with weights stays float32, and so do all inputs, states and outputs. T
 Common converters cast the whole border to fp16 and back; hence this pass of our own.
 """
 
-import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeseq import files
-from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ModelError, PromiseError
 from edgeseq.extras import require
 from edgeseq.graph.build import write_contract
 from edgeseq.graph.weights import subgraphs, weight_uses
+from edgeseq.quantize.source import read, renamed_contract, unreadable
 from edgeseq.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -51,16 +50,15 @@ def halve_file(source: Path, target: Path, recipe: Recipe, *, producer: str = ""
         MissingExtraError: onnx is not installed.
     """
     onnx = require("onnx")
+    model = read(source)
     try:
-        model = onnx.load(source)
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     except Exception as error:  # protobuf, onnx and the system each raise their own
-        raise ModelError(
-            f"cannot read {source} as ONNX: {str(error) or type(error).__name__}. "
-            "If the file is cut or damaged, export again"
-        ) from None
+        raise unreadable(source, error) from None
     halve(model, str(source))
-    _name(model, recipe, producer, source)
+    if contract := renamed_contract(model, recipe, producer, source):
+        model.producer_version = contract.producer
+        write_contract(model, contract)
     onnx.checker.check_model(model, full_check=True)
     files.write_bytes(target, model.SerializeToString())
 
@@ -202,19 +200,6 @@ class _Halving:
 def _key(node: "NodeProto") -> str:
     """Return what `weight_uses` calls a node."""
     return str(node.name or node.output[0])
-
-
-def _name(model: "ModelProto", recipe: Recipe, producer: str, source: Path) -> None:
-    """Write who made this, and by which recipe, into the contract."""
-    metadata = {prop.key: prop.value for prop in model.metadata_props}
-    if METADATA_KEY not in metadata:
-        return
-    contract = Contract.from_metadata(metadata, where=str(source))
-    contract = dataclasses.replace(
-        contract, recipe=recipe.name, producer=producer or contract.producer
-    )
-    model.producer_version = contract.producer
-    write_contract(model, contract)
 
 
 def half_share(model: "ModelProto") -> float:

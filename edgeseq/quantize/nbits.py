@@ -4,7 +4,7 @@ At accuracy level 4 the operator rounds each block of a frame to 8 bits and mult
 any other level it unpacks the weights to floats first, which in 8 bits takes 5 to 35 times as long.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from edgeseq.extras import require
 from edgeseq.graph.blocks import Blocks, quantize_blocks
-from edgeseq.graph.weights import all_nodes, subgraphs
+from edgeseq.graph.edit import copied, drop_unused, ranks
+from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.products import Product, products
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import ModelProto
 
 __all__ = ["ACCURACY_LEVEL", "OLDEST", "Blocks", "quantize_blocks", "quantize_in_blocks"]
 
@@ -35,15 +36,14 @@ def quantize_in_blocks(model: "ModelProto", wanted: Mapping[str, int], block: in
         block: rows that share a scale; fewer where a weight has fewer.
     """
     onnx = require("onnx")
-    result: ModelProto = onnx.ModelProto()
-    result.CopyFrom(model)
-    ranks = _ranks(result)
+    result = copied(model)
+    dimensions = ranks(onnx.shape_inference.infer_shapes(result).graph)
     for product in products(result):
         if product.weight in wanted:
             blocks = quantize_blocks(product.values, wanted[product.weight], block)
-            bias = _take_bias(product, ranks.get(product.x, 1))
+            bias = _take_bias(product, dimensions.get(product.x, 1))
             _replace(product, blocks, bias)
-    _drop_unused(result.graph, set(wanted))
+    drop_unused(result.graph, wanted)
     if all(item.domain != _DOMAIN for item in result.opset_import):
         result.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
     return result
@@ -116,31 +116,5 @@ def _take_bias(product: Product, rank: int) -> NDArray[np.float32] | None:
         return None
     product.node.output[0] = readers[0].output[0]
     graph.node.remove(readers[0])
-    _drop_unused(graph, {others[0]})
+    drop_unused(graph, others)
     return bias.reshape(-1)
-
-
-def _ranks(model: "ModelProto") -> dict[str, int]:
-    """Return the number of dimensions of the main graph's values, where it can be inferred."""
-    graph = require("onnx").shape_inference.infer_shapes(model).graph
-    return {
-        value.name: len(value.type.tensor_type.shape.dim)
-        for value in (*graph.input, *graph.value_info, *graph.output)
-        if value.type.tensor_type.HasField("shape")
-    }
-
-
-def _drop_unused(graph: "GraphProto", names: set[str]) -> None:
-    """Remove those constants called `names` that nothing reads, in bodies of loops, too."""
-    used = {name for node in all_nodes(graph) for name in node.input}
-    used |= {item.name for item in graph.output}
-    kept = [item for item in graph.initializer if item.name in used or item.name not in names]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    for body in _bodies(graph):
-        _drop_unused(body, names)
-
-
-def _bodies(graph: "GraphProto") -> "Iterator[GraphProto]":
-    for node in graph.node:
-        yield from subgraphs(node)

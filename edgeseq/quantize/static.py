@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import PromiseError
 from edgeseq.extras import require
-from edgeseq.graph.weights import all_nodes, subgraphs
+from edgeseq.graph.build import read_contract
+from edgeseq.graph.edit import copied, drop_unused, free_name, ranks
+from edgeseq.graph.weights import all_graphs
 from edgeseq.quantize.calibrate import Array, watch
 from edgeseq.quantize.fit import fit
 from edgeseq.quantize.products import Product, products
@@ -68,16 +69,18 @@ def with_ranges(
     model: "ModelProto", ranges: Mapping[str, Range], how: Quantization
 ) -> "ModelProto":
     """Return a copy of `model`; the products with the weights in `ranges` run in int8."""
-    result: ModelProto = require("onnx").ModelProto()
-    result.CopyFrom(model)
-    ranks = _ranks(result)
+    result = copied(model)
+    inferred = require("onnx").shape_inference.infer_shapes(result).graph
+    dimensions = {
+        name: rank for graph in all_graphs(inferred) for name, rank in ranks(graph).items()
+    }
     taken: set[str] = set()
     for product in products(result):
         if product.weight in ranges:
-            prefix = _free(product.weight, taken)
+            prefix = free_name(product.weight, taken)
             _quantize(product, prefix, ranges[product.weight], how)
-            _keep_bias_apart(product, prefix, ranks)
-    _drop_unused(result.graph, set(ranges))
+            _keep_bias_apart(product, prefix, dimensions)
+    drop_unused(result.graph, ranges)
     return result
 
 
@@ -126,7 +129,7 @@ def _quantize(product: Product, prefix: str, found: Range, how: Quantization) ->
     product.node.input.extend([rounded, floats])
 
 
-def _keep_bias_apart(product: Product, prefix: str, ranks: Mapping[str, int]) -> None:
+def _keep_bias_apart(product: Product, prefix: str, dimensions: Mapping[str, int]) -> None:
     """Give a bias `(N,)` the rank of what it is added to.
 
     Of a product and a vector ONNX Runtime makes a `Gemm` before it looks for integers, and the
@@ -134,7 +137,7 @@ def _keep_bias_apart(product: Product, prefix: str, ranks: Mapping[str, int]) ->
     """
     numpy_helper = require("onnx").numpy_helper
     product_name = product.node.output[0]
-    rank = ranks.get(product_name, 0)
+    rank = dimensions.get(product_name, 0)
     vectors = {item.name: item for item in product.graph.initializer if len(item.dims) == 1}
     for node in product.graph.node:
         if node.op_type == "Add" and product_name in node.input and rank > 2:
@@ -143,15 +146,13 @@ def _keep_bias_apart(product: Product, prefix: str, ranks: Mapping[str, int]) ->
                     bias = numpy_helper.to_array(vectors[name])
                     _add_constant(product.graph, f"{prefix}_bias", bias.reshape((1, 1, -1)))
                     node.input[place] = f"{prefix}_bias"
-                    _drop_unused(product.graph, {name})
+                    drop_unused(product.graph, [name])
 
 
 def _require_seen(model: "ModelProto", chosen: Sequence[Product]) -> None:
     """Refuse what cannot be watched: loops within a call that starts from no state of its own."""
-    metadata = {prop.key: prop.value for prop in model.metadata_props}
-    stepped = METADATA_KEY not in metadata or (
-        Contract.from_metadata(metadata, where="the graph").form == "step"
-    )
+    contract = read_contract(model, "the graph")
+    stepped = contract is None or contract.form == "step"
     hidden = [
         product.weight
         for product in chosen
@@ -165,17 +166,6 @@ def _require_seen(model: "ModelProto", chosen: Sequence[Product]) -> None:
         )
 
 
-def _ranks(model: "ModelProto") -> dict[str, int]:
-    """Return the rank of every value whose shape can be inferred, bodies of loops included."""
-    graphs, ranks = [require("onnx").shape_inference.infer_shapes(model).graph], {}
-    for graph in graphs:
-        for value in (*graph.input, *graph.value_info, *graph.output):
-            if value.type.tensor_type.HasField("shape"):
-                ranks[value.name] = len(value.type.tensor_type.shape.dim)
-        graphs += [body for node in graph.node for body in subgraphs(node)]
-    return ranks
-
-
 def _place(graph: "GraphProto", node: "NodeProto") -> int:
     outputs = [other.output[0] if other.output else "" for other in graph.node]
     return outputs.index(node.output[0])
@@ -184,22 +174,3 @@ def _place(graph: "GraphProto", node: "NodeProto") -> int:
 def _add_constant(graph: "GraphProto", name: str, array: Any) -> None:  # noqa: ANN401 - any array
     numpy_helper = require("onnx").numpy_helper
     graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """Return the weight's name, or a longer one if another product has taken it."""
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
-
-
-def _drop_unused(graph: "GraphProto", names: set[str]) -> None:
-    """Remove the initializers called `names` that nothing reads any more, in bodies, too."""
-    used = {name for node in all_nodes(graph) for name in node.input}
-    gone = [item for item in graph.initializer if item.name in names - used]
-    for item in gone:
-        graph.initializer.remove(item)
-    for node in graph.node:
-        for body in subgraphs(node):
-            _drop_unused(body, names)

@@ -12,9 +12,10 @@ from edgeseq import files
 from edgeseq.bench.machine import this_machine
 from edgeseq.contract import SessionSettings
 from edgeseq.errors import ModelError, PromiseError, UsageError
-from edgeseq.quantize.file import quantize_file, read
+from edgeseq.quantize.file import quantize_file
 from edgeseq.quantize.mix import quantization
 from edgeseq.quantize.products import weight_sizes
+from edgeseq.quantize.source import read
 from edgeseq.recipes import Calibration, Recipe
 from edgeseq.report.auto import SCHEMA, Finding
 from edgeseq.runtime import StreamModel
