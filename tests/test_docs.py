@@ -17,6 +17,7 @@ from edgeseq.cli import main
 from edgeseq.recipes import Calibration, load_quantization
 from edgeseq.report.demo import DemoResult
 from edgeseq.report.reference import BLOCKS, refresh
+from edgeseq.report.sheet import markdown_table
 from edgeseq.report.text import demo_rows
 
 ROOT = Path(__file__).parents[1]
@@ -50,28 +51,38 @@ def machine_line(machine: dict, versions: dict) -> str:
     )
 
 
+def measured_on(table: dict) -> str:
+    """Where the figures of a benchmark come from, in one sentence."""
+    return f"Measured on {machine_line(table['machine'], table.get('versions', {}))}."
+
+
+def block(heads, rows, note: str = "", *, texts: int = 1) -> str:
+    """A table, its first `texts` columns words and the others numbers, and a note below it."""
+    columns = [*heads[:texts], *(f"{head}>" for head in heads[texts:])]
+    return markdown_table(columns, rows) + (f"\n\n{note}" if note else "")
+
+
 def baseline_table() -> str:
     """What `tests/benchmarks/baseline.py` last measured."""
     table = json.loads((RESULTS / "baseline.json").read_text())
     names = [name for name in next(iter(table["models"].values()))["p50_us"] if name != "B"]
     heads = ["one step, median: share of B's time", "B, µs"]
     heads += [name if name.startswith("B") else f"`{name}`" for name in names]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    rows = []
     for model, result in table["models"].items():
         ratios = {ratio["candidate"]: ratio for ratio in result["ratios"]}
         shares = [f"{ratios[name]['ratio']:.2f}" for name in names]
-        lines.append(f"| {model} | {result['p50_us']['B']:.1f} | {' | '.join(shares)} |")
+        rows.append([model, f"{result['p50_us']['B']:.1f}", *shares])
     widest = max(
         (ratio["high"] - ratio["low"]) / 2
         for result in table["models"].values()
         for ratio in result["ratios"]
     )
-    lines += [
-        "",
+    note = (
         f"95 % intervals are at most ±{widest:.2f}. Measured on "
-        f"{machine_line(table['machine'], table['versions'])}.",
-    ]
-    return "\n".join(lines)
+        f"{machine_line(table['machine'], table['versions'])}."
+    )
+    return block(heads, rows, note)
 
 
 def choices_table() -> str:
@@ -79,67 +90,61 @@ def choices_table() -> str:
     table = json.loads((RESULTS / "choices.json").read_text())
     models = list(table["models"])
     choices = list(dict.fromkeys(name for rows in table["models"].values() for name in rows))
-    lines = [f"| time of a frame | {' | '.join(models)} |", "|---|" + "--:|" * len(models)]
+    rows = []
     for name in choices:
         found = [table["models"][model].get(name) for model in models]
-        cells = (f"{row['ratio']:.2f}" if row else "" for row in found)
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    nodes = (table["models"][model][choices[0]]["nodes"] for model in models)
-    theirs = (table["models"][model]["B"]["nodes"] for model in models)
-    lines.append(f"| nodes of the shipped graph | {' | '.join(map(str, nodes))} |")
-    lines.append(f"| nodes of B | {' | '.join(map(str, theirs))} |")
-    lines += ["", f"Measured on {machine_line(table['machine'], table['versions'])}."]
-    return "\n".join(lines)
+        rows.append([name, *(f"{row['ratio']:.2f}" if row else "" for row in found)])
+    for what, name in (("the shipped graph", choices[0]), ("B", "B")):
+        nodes = (table["models"][model][name]["nodes"] for model in models)
+        rows.append([f"nodes of {what}", *map(str, nodes)])
+    return block(["time of a frame", *models], rows, measured_on(table))
 
 
 def demo_table() -> str:
     """What `edgeseq demo` last measured."""
     result = DemoResult.load(RESULTS / "demo.json")
     heads, rows = demo_rows(result)
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
     note = f"`*` preferred. {result.commands[0]}, {result.created[:10]}, on "
-    lines += ["", note + machine_line(dataclasses.asdict(result.machine), {}) + "."]
-    return "\n".join(lines)
+    return block(heads, rows, note + machine_line(dataclasses.asdict(result.machine), {}) + ".")
 
 
 def regression_table() -> str:
     """What `tests/benchmarks/regression.py` last found of the benchmark itself."""
     table = json.loads((RESULTS / "regression.json").read_text())
     found, runs = table["summary"], table["runs"]
-    lines = ["| the same file again, and one a tenth slower | pass | fail | not checked |"]
-    lines += ["|---|--:|--:|--:|"]
-    for name, counts in found["verdicts"].items():
-        row = (counts.get(word, 0) for word in ("pass", "fail", "not checked"))
-        lines.append(f"| {name} | {' | '.join(map(str, row))} |")
+    words = ("pass", "fail", "not checked")
+    rows = [
+        [name, *(str(counts.get(word, 0)) for word in words)]
+        for name, counts in found["verdicts"].items()
+    ]
     fast, slow = found["p50 of A, lowest and highest run, us"]
-    lines += [
-        "",
+    note = (
         f"{len(runs)} runs, the longest of {found['seconds of a run, longest']:.0f} s; in the "
         f"slowest the machine was {slow / fast:.2f} times as slow as in the fastest. The slower "
         f"file took {found['slower, median of ratios']:.3f} times as long in the median run. "
-        f"Measured on {machine_line(table['machine'], {})}.",
-    ]
-    return "\n".join(lines)
+        f"Measured on {machine_line(table['machine'], {})}."
+    )
+    return block(["the same file again, and one a tenth slower", *words], rows, note)
 
 
 def paced_table() -> str:
     """What `tests/benchmarks/paced.py` last measured."""
     table = json.loads((RESULTS / "paced.json").read_text())
     rate = table["settings"]["rate_hz"]
-    lines = [
-        f"| {rate:g} frames a second | step p50 µs | p99 µs | missed | CPU s/hour |",
-        "|---|--:|--:|--:|--:|",
-    ]
+    heads = (f"{rate:g} frames a second", "step p50 µs", "p99 µs", "missed", "CPU s/hour")
     names = {"B": "B: `torch.onnx.export`, default session, `run()`", "harness": "the loop alone"}
-    for model, found in table["models"].items():
-        for name, row in found.items():
-            lines.append(
-                f"| {model}, {names.get(name, name)} | {row['p50_us']:.0f} | {row['p99_us']:.0f} | "
-                f"{row['missed']} of {row['frames']:,} | {row['cpu_seconds_per_hour']:,.0f} |"
-            )
-    lines += ["", f"Measured on {machine_line(table['machine'], {})}."]
-    return "\n".join(lines)
+    rows = [
+        [
+            f"{model}, {names.get(name, name)}",
+            f"{row['p50_us']:.0f}",
+            f"{row['p99_us']:.0f}",
+            f"{row['missed']} of {row['frames']:,}",
+            f"{row['cpu_seconds_per_hour']:,.0f}",
+        ]
+        for model, found in table["models"].items()
+        for name, row in found.items()
+    ]
+    return block(heads, rows, measured_on(table))
 
 
 def int8_accuracy_table() -> str:
@@ -147,23 +152,23 @@ def int8_accuracy_table() -> str:
     table = json.loads((RESULTS / "int8_accuracy.json").read_text())
     ages = list(table["accuracy"][0]["ages"])
     heads = ["what it costs (95 %)", "fp32", *ages]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    rows = []
     for row in table["accuracy"]:
         found = list(row["ages"].values())
         fp32 = f"{row['ages']['whole windows']['fp32']:.1f} {row['metric'].split()[-1]}"
         name = f"{row['task']} {row['family']}, `{row['recipe']}`"
-        lines.append("| " + " | ".join([name, fp32, *map(_drop, found)]) + " |")
-    lines += ["", " ".join([_limits(table), *_seeds(table)]), ""]
-    return "\n".join([*lines, *_bytes(table)])
+        rows.append([name, fp32, *map(_drop, found)])
+    note = " ".join([_limits(table), *_seeds(table)])
+    return f"{block(heads, rows, note)}\n\n{_bytes(table)}"
 
 
-def _bytes(table: dict) -> list[str]:
+def _bytes(table: dict) -> str:
     """What the files of `har` are made of; those of `glucose` are in the JSON."""
-    lines = [
-        "| int8 file, bytes | all | weights | other constants | metadata | nodes, names "
-        "| share of fp32's | without other constants |",
-        "|---|" + "--:|" * 7,
-    ]
+    heads = (
+        "int8 file, bytes", "all", "weights", "other constants", "metadata", "nodes, names",
+        "share of fp32's", "without other constants",
+    )  # fmt: skip
+    rows = []
     for row in table["sizes"]:
         if row["task"] != "har":
             continue
@@ -173,8 +178,8 @@ def _bytes(table: dict) -> list[str]:
         cells = [*(f"{part:,}" for part in parts), f"{row['share']:.3f}"]
         cells += [f"{bare[0] / bare[1]:.3f}"]
         name = f"{row['family']} `{row['variant']}`, `{row['recipe']}`"
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    return lines
+        rows.append([name, *cells])
+    return block(heads, rows)
 
 
 def _drop(found: dict) -> str:
@@ -228,25 +233,21 @@ def qat_table() -> str:
         "parameters, family, recipe", "folds", "fp32", "alone", "more", "qat", "qat - alone",
         "qat - more", "decisions unlike fp32's: alone", "more", "qat",
     )  # fmt: skip
-    lines = [f"| {' | '.join(heads)} |", "|---|" + "--:|" * (len(heads) - 1)]
+    rows = []
     for row in table["summary"]:
-        scores = " | ".join(
-            f"{row['accuracy'][arm]:.1f}" for arm in ("fp32", "alone", "more", "qat")
-        )
-        gains = " | ".join(
+        scores = (f"{row['accuracy'][arm]:.1f}" for arm in ("fp32", "alone", "more", "qat"))
+        gains = (
             f"{gain['mean']:+.1f} ± {gain['standard_error']:.1f}"
             for gain in (row["differences"][f"qat - {arm}"] for arm in ("alone", "more"))
         )
-        unlike = " | ".join(
+        unlike = (
             f"{row['against fp32 before'][arm]['changed_decisions']:.1%}"
             for arm in ("alone", "more", "qat")
         )
-        lines.append(
-            f"| {row['params']:,}, {row['family']}, `{row['recipe']}` | {len(row['folds'])} "
-            f"| {scores} | {gains} | {unlike} |"
-        )
+        name = f"{row['params']:,}, {row['family']}, `{row['recipe']}`"
+        rows.append([name, str(len(row["folds"])), *scores, *gains, *unlike])
     facts = ", ".join(f"{name} {value}" for name, value in table["machine"].items())
-    return "\n".join([*lines, "", f"Measured on {facts}."])
+    return block(heads, rows, f"Measured on {facts}.")
 
 
 def folds_line() -> str:
@@ -266,58 +267,52 @@ def calibration_table() -> str:
     """What `tests/benchmarks/calibration.py` last found of state, with the recipe's ranges."""
     table = json.loads((RESULTS / "calibration.json").read_text())
     ranges = load_quantization("int8-static")[1].calibration.ranges
-    lines = [
-        "| model | calibrated with | SQNR of frames 1 to 10 | of frames 9,001 to 10,000 "
-        "| decisions changed | score lost |",
-        "|---|---|--:|--:|--:|--:|",
-    ]
+    heads = (
+        "model", "calibrated with", "SQNR of frames 1 to 10", "of frames 9,001 to 10,000",
+        "decisions changed", "score lost",
+    )  # fmt: skip
+    lines = []
     for name, cells in table["means"].items():
         rows = {"dynamic": cells["dynamic"]}
         rows |= {text: cells[f"{arm} {ranges}"] for arm, text in CALIBRATED.items()}
         unit = " points" if name.startswith("har") else " %"
         for what, row in rows.items():
             changed = f"{row['changed after 10000']:.1%}" if name.startswith("har") else ""
-            lines.append(
-                f"| {name} | {what} | {row['sqnr_db after 10']:.1f} dB "
-                f"| {row['sqnr_db after 10000']:.1f} dB | {changed} | {row['loss']:+.2f}{unit} |"
-            )
+            sqnr = (f"{row[f'sqnr_db after {frames}']:.1f} dB" for frames in (10, 10_000))
+            lines.append([name, what, *sqnr, changed, f"{row['loss']:+.2f}{unit}"])
     folds = ", ".join(
         f"{name} {cells['dynamic']['folds']}" for name, cells in table["means"].items()
     )
-    lines += ["", f"Means over folds ({folds}); ranges: `{ranges}`. " + calibrated_on(table)]
-    return "\n".join(lines)
-
-
-def calibrated_on(table: dict) -> str:
-    """Where the arithmetic ran: CPUs round alike, but the kernels are theirs."""
-    return f"Computed on {machine_line(table['machine'], {})}."
+    # CPUs round alike, but the kernels are theirs.
+    where = f"Computed on {machine_line(table['machine'], {})}."
+    note = f"Means over folds ({folds}); ranges: `{ranges}`. {where}"
+    return block(heads, lines, note, texts=2)
 
 
 def ranges_table() -> str:
     """What `tests/benchmarks/calibration.py` last found of four ways to read a range."""
     means = json.loads((RESULTS / "calibration.json").read_text())["means"]
     methods = get_args(get_type_hints(Calibration)["ranges"])
-    lines = [f"| SQNR of frames 9,001 to 10,000, dB | {' | '.join(methods)} |"]
-    lines += ["|---|" + "--:|" * len(methods)]
+    rows = []
     for name, cells in means.items():
         found = [cells[f"rolling {method}"] for method in methods]
         row = (f"{cell['sqnr_db after 10000']:.1f} ({cell['worst sqnr_db']:.1f})" for cell in found)
-        lines.append(f"| {name} | {' | '.join(row)} |")
-    return "\n".join([*lines, "", "In brackets the worst fold."])
+        rows.append([name, *row])
+    heads = ("SQNR of frames 9,001 to 10,000, dB", *methods)
+    return block(heads, rows, "In brackets the worst fold.")
 
 
 def static_latency() -> str:
     """What `tests/benchmarks/calibration.py --latency` last measured."""
     table = json.loads((RESULTS / "calibration.json").read_text())
-    lines = ["| one step, median µs | fp32 | dynamic | static | static to dynamic (95 %) |"]
-    lines += ["|---|--:|--:|--:|--:|"]
+    kinds, rows = ("fp32", "dynamic", "static"), []
     for name, found in table["latency"].items():
-        times = " | ".join(f"{found['p50_us'][key]:.1f}" for key in ("fp32", "dynamic", "static"))
         ratio = found["static to dynamic"]
         interval = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
-        lines.append(f"| {name} | {times} | {ratio['ratio']:.2f} ({interval}) |")
-    lines += ["", f"Measured on {machine_line(table['latency machine'], {})}."]
-    return "\n".join(lines)
+        times = (f"{found['p50_us'][kind]:.1f}" for kind in kinds)
+        rows.append([name, *times, f"{ratio['ratio']:.2f} ({interval})"])
+    heads = ("one step, median µs", *kinds, "static to dynamic (95 %)")
+    return block(heads, rows, measured_on({"machine": table["latency machine"]}))
 
 
 def everywhere_table() -> str:
@@ -326,7 +321,7 @@ def everywhere_table() -> str:
     rows = table["rows"]
     cpus = list(dict.fromkeys(row["cpu"] for row in rows))
     heads = ["noise against fp32", *cpus, "two CPUs differ by", "decide otherwise"]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    lines = []
     for recipe in dict.fromkeys(row["recipe"] for row in rows if row["recipe"] != "fp32"):
         group = [row for row in rows if row["recipe"] == recipe]
         noises = (max(r["fp32_noise"] for r in group if r["cpu"] == cpu) for cpu in cpus)
@@ -334,31 +329,30 @@ def everywhere_table() -> str:
         cells += [f"{max(r['noise'] for r in group):.0e}"]
         cells += [f"{max(r['decisions'] for r in group):.1%}"]
         mark = "" if group[0]["promised"] else " (opt-in)"
-        lines.append(f"| `{recipe}`{mark} | {' | '.join(cells)} |")
+        lines.append([f"`{recipe}`{mark}", *cells])
     bundles = ", ".join(dict.fromkeys(row["bundle"] for row in rows))
     missing = "; ".join(f"{cpu} ({why})" for cpu, why in table["missing"].items())
-    lines += [
-        "",
+    note = (
         f"The worst of {bundles}; {table['frames']:,} frames each. Not measured: {missing}. "
-        f"`here` is {machine_line(table['machine'], table['versions'])}.",
-    ]
-    return "\n".join(lines)
+        f"`here` is {machine_line(table['machine'], table['versions'])}."
+    )
+    return block(heads, lines, note)
 
 
 def reduce_range_table() -> str:
     """What `tests/benchmarks/reduce_range.py` last measured."""
     table = json.loads((RESULTS / "reduce_range.json").read_text())
-    lines = ["| | noise | decisions changed | accuracy | time of a step |", "|---|--:|--:|--:|--:|"]
+    rows = []
     for form in table["forms"]:
         score, ratio = form["accuracy"], form["ratio"]
         accuracy = f"{score['value']:.2f} {score['metric']}" if score else "not measured"
         time = f"x {ratio['ratio']:.2f}" if ratio else f"{form['median_us']:.1f} µs"
-        numbers = f"{form['noise']:.4f} | {form['parity']['changed_decisions']:.1%}"
+        numbers = f"{form['noise']:.4f}", f"{form['parity']['changed_decisions']:.1%}"
         if form["form"] == "fp32":
-            numbers = " | "
-        lines.append(f"| {form['bundle']}, {form['form']} | {numbers} | {accuracy} | {time} |")
-    lines += ["", f"Measured on {machine_line(table['machine'], table['versions'])}."]
-    return "\n".join(lines)
+            numbers = "", ""
+        rows.append([f"{form['bundle']}, {form['form']}", *numbers, accuracy, time])
+    heads = ("", "noise", "decisions changed", "accuracy", "time of a step")
+    return block(heads, rows, measured_on(table))
 
 
 README_BLOCKS = {

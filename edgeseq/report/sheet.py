@@ -1,6 +1,6 @@
 """A table that a terminal and a pull request show alike: the same rows, as text or as Markdown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
@@ -43,13 +43,17 @@ def as_markdown(sheets: Iterable[Sheet], *, title: str) -> str:
     blocks = [f"### {title}"]
     for sheet in sheets:
         if sheet.rows:
-            heads = [column.rstrip(">") for column in sheet.columns]
-            rule = "|".join("--:" if column.endswith(">") else "---" for column in sheet.columns)
-            lines = [_line(heads), f"|{rule}|", *map(_line, sheet.rows)]
-            blocks.append("\n".join(lines))
+            blocks.append(markdown_table(sheet.columns, sheet.rows))
         if sheet.notes:
             blocks.append("  \n".join(sheet.notes))
     return "\n\n".join(blocks) + "\n"
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return rows under heads, as in a `Sheet`."""
+    heads = [column.rstrip(">") for column in columns]
+    rule = "|".join("--:" if column.endswith(">") else "---" for column in columns)
+    return "\n".join([_line(heads), f"|{rule}|", *map(_line, rows)])
 
 
 def _line(cells: Iterable[str]) -> str:
