@@ -19,8 +19,6 @@ from edgeseq.quantize.products import Product, products
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["ACCURACY_LEVEL", "OLDEST", "Blocks", "quantize_blocks", "quantize_in_blocks"]
-
 ACCURACY_LEVEL = 4
 OLDEST = {8: "1.22.0", 4: "1.19.0"}
 """Since which ONNX Runtime the operator takes weights of so many bits, and a bias with them."""

@@ -15,7 +15,7 @@ from edgeseq.report.auto_sheets import (
 )
 from edgeseq.report.html import bars, scatter
 from edgeseq.report.html.chart import Chart
-from edgeseq.report.html.markup import Child, Html, tag
+from edgeseq.report.html.markup import Child, Html, section, tag
 from edgeseq.report.html.page import document
 from edgeseq.report.html.results.figure import Figure, grid
 from edgeseq.report.html.results.sheets import sheets
@@ -62,24 +62,20 @@ def _body(result: AutoResult) -> Html:
             tag("p", conclusion(result), class_="lead"),
             tag("p", RULE, class_="note"),
         ),
-        _section(
+        section(
             "What was tried",
             sheets([candidates_sheet(result)], _names(result)),
             grid([size_against_noise(result), time_against_loss(result)], result.bundle),
         ),
-        _section(
+        section(
             "What each weight costs",
             sheets([sensitivity_sheet(result)]),
             grid(sensitivities(result), result.bundle),
         ),
-        _section("On the test recordings", sheets([confirmed_sheet(result)])),
-        _section("How", [tag("p", note) for note in notes(result)]),
+        section("On the test recordings", sheets([confirmed_sheet(result)])),
+        section("How", [tag("p", note) for note in notes(result)]),
         tag("footer", tag("p", f"{result.edgeseq} · {result.created}")),
     )
-
-
-def _section(title: str, *children: Child) -> Html:
-    return tag("section", tag("h2", title), *children)
 
 
 def _class(one: Candidate) -> str:

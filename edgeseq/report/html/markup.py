@@ -29,6 +29,11 @@ def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
     return Html(f"<{name}{words}>{join(*children)}</{name}>")
 
 
+def section(title: str, *children: Child) -> Html:
+    """Return a part of a page under its heading."""
+    return tag("section", tag("h2", title), *children)
+
+
 def join(*children: Child) -> Html:
     """Return children one after the other; plain strings escaped, none left out."""
     parts = []

@@ -5,7 +5,7 @@ from importlib.resources import files
 from edgeseq.report.demo import DemoResult
 from edgeseq.report.html import captions, figures, rows, sections
 from edgeseq.report.html.look import shipped
-from edgeseq.report.html.markup import Child, Html, tag
+from edgeseq.report.html.markup import Html, section, tag
 from edgeseq.report.html.table import main_table
 
 
@@ -36,16 +36,12 @@ def _body(result: DemoResult) -> Html:
     return tag(
         "main",
         sections.header(result),
-        _section("All variants", main_table(result), tag("p", _note(result), class_="note")),
-        _section("Figures", tag("div", _figures(result), class_="figures")),
-        _section("Claims", sections.claims(result)),
-        _section("Methods", sections.methods(result)),
+        section("All variants", main_table(result), tag("p", _note(result), class_="note")),
+        section("Figures", tag("div", _figures(result), class_="figures")),
+        section("Claims", sections.claims(result)),
+        section("Methods", sections.methods(result)),
         tag("footer", tag("p", footer)),
     )
-
-
-def _section(title: str, *children: Child) -> Html:
-    return tag("section", tag("h2", title), *children)
 
 
 def _note(result: DemoResult) -> str:

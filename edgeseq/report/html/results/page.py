@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from edgeseq import __version__
-from edgeseq.report.html.markup import Child, Html, tag
+from edgeseq.report.html.markup import Child, Html, section, tag
 from edgeseq.report.html.page import document
 from edgeseq.report.html.results.curves import chunks, distributions, pauses
 from edgeseq.report.html.results.figure import grid
@@ -48,8 +48,8 @@ def _body(runs: Sequence[Run]) -> Html:
             tag("h1", headline(runs)),
             tag("p", LEAD, class_="lead"),
         ),
-        _section("What there is", _overview(runs)),
-        _section(
+        section("What there is", _overview(runs)),
+        section(
             "What accuracy costs",
             tag("p", FRONTS, class_="note"),
             [tradeoffs(group) for group in groups(runs)],
@@ -57,10 +57,6 @@ def _body(runs: Sequence[Run]) -> Html:
         [_result(run) for run in runs],
         tag("footer", tag("p", footer)),
     )
-
-
-def _section(title: str, *children: Child) -> Html:
-    return tag("section", tag("h2", title), *children)
 
 
 def _overview(runs: Sequence[Run]) -> list[Html]:
