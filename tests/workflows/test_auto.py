@@ -88,8 +88,7 @@ def timeless(result: AutoResult) -> AutoResult:
     """Return all of a result that has to come out the same again."""
     candidates = tuple(replace(one, timing=None, verdict="") for one in result.candidates)
     same = dict.fromkeys(("created", "because", "chosen", "recipe", "bundle", "machine"), "")
-    confirmed = tuple(one for one in result.confirmed if one.name == "fp32")  # and who was chosen
-    return replace(result, candidates=candidates, confirmed=confirmed, **same)
+    return replace(result, candidates=candidates, **same)
 
 
 def findings(folder: Path) -> dict[str, int]:
@@ -250,7 +249,7 @@ def test_the_test_recordings_choose_nothing(lstm, clock, walk, tight):
     assert results["validation"].confirmed == plain.confirmed
 
 
-def test_the_same_call_finds_the_same_and_tries_nothing_twice(lstm, monkeypatch):
+def test_the_same_call_finds_the_same_and_tries_nothing_twice(lstm, clock, monkeypatch):
     first = quantize_auto(lstm, QUICK)
     before = findings(work_folder(lstm))
     monkeypatch.setattr("edgeseq.workflows.auto.lab.StreamModel", None)  # nothing can be run
@@ -305,7 +304,7 @@ auto.quantize_auto(sys.argv[1], auto.AutoSettings(max_drop=10.0, steps=300, hot=
 """
 
 
-def test_a_kill_in_the_middle_loses_nothing(lstm, lstm_bundle, tmp_path):
+def test_a_kill_in_the_middle_loses_nothing(lstm, clock, lstm_bundle, tmp_path):
     """SIGKILL after some findings, then again: the same as never interrupted."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     search = subprocess.Popen([sys.executable, "-c", SEARCH, str(lstm)], env=environment)
