@@ -31,6 +31,8 @@ class Frame:
     """Consecutive samples in one frame, oldest first: value `s * len(channels) + c`."""
     name: str = "frames"
     """ONNX input, float32, shape `(N, T, F)`."""
+    vocabulary: tuple[str, ...] = ()
+    """Where a frame is one token: what each token stands for; the frame's value is its number."""
 
     @property
     def size(self) -> int:

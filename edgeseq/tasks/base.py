@@ -1,6 +1,6 @@
 """What a task is: data, a split by people or time, a metric, and baselines beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -118,6 +118,10 @@ class Task(Protocol):
     @property
     def folds(self) -> int:
         """How many splits there are."""
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """What suits the task of `edgeseq.train.FitSettings`, other than the defaults."""
 
     def recordings(self) -> tuple[Recording, ...]:
         """Load all recordings; fetches and caches the data the first time."""

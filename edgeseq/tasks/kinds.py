@@ -1,7 +1,7 @@
 """The two kinds of task: decide which class a window is, or forecast a value at every frame."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class _Declared:
     folds: int
     load: Callable[[], tuple[Recording, ...]]
     divide: Divide
+    training: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def recordings(self) -> tuple[Recording, ...]:
         """Load all recordings; fetches and caches the data the first time."""

@@ -21,7 +21,8 @@ instead of 1,200 people it has never seen gain two points (six people training, 
 def default_settings(task: Task, family: str, **changes: Any) -> FitSettings:  # noqa: ANN401
     """Return the settings for `family` on `task`, with `changes` on top."""
     forecast = {"batch": FORECAST_BATCH} if task.window is None else {}
-    return FitSettings(**{"crop": _crop(task), **forecast, **FAMILY_DEFAULTS[family], **changes})
+    suited = {"crop": _crop(task), **forecast, **FAMILY_DEFAULTS[family], **task.training}
+    return FitSettings(**{**suited, **changes})
 
 
 def default_spec(task: Task, family: str, parameters: int) -> Spec:
@@ -38,4 +39,6 @@ def default_spec(task: Task, family: str, parameters: int) -> Spec:
 
 
 def _crop(task: Task) -> int:
+    if "crop" in task.training:
+        return int(task.training["crop"])
     return FORECAST_CROP if task.window is None else round(CROP_PER_WINDOW * task.window)

@@ -13,6 +13,14 @@ def test_crops_are_a_little_longer_than_the_scored_window():
     assert default_settings(Foretell(), "lstm").batch == 16
 
 
+def test_a_task_says_what_suits_it():
+    task = Waves(training={"crop": 40, "lr": 1e-3})
+    assert default_settings(task, "lstm").crop == 40
+    assert default_settings(task, "lstm").lr == 1e-3
+    assert default_settings(task, "lstm", lr=2.0).lr == 2.0
+    assert default_spec(task, "transformer", 20_000).window == 40
+
+
 def test_changes_win_over_what_a_family_wants(monkeypatch):
     monkeypatch.setitem(FAMILY_DEFAULTS, "lstm", {"lr": 1.0, "batch": 7})
     settings = default_settings(Waves(), "lstm", lr=2.0, seed=3)

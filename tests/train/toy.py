@@ -21,6 +21,7 @@ class Waves:
     window: int | None = WINDOW
     warmup: int = 0
     folds: int = 2
+    training: dict = field(default_factory=dict)
     frame: Frame = field(default_factory=lambda: Frame(("a", "b"), ("V", "V"), 10.0))
     output: Output = field(default_factory=lambda: Output("logits", ("slow", "fast", "turned")))
     calls: int = 0
