@@ -81,12 +81,12 @@ class Layer:
     """One layer on its way into nodes; gates come in ONNX's order."""
 
     cell: Cell
+    b: Array
+    """The biases of both products, one after the other, `(2 G H,)`."""
     w: Weight
     """Input weights `(I, G H)`."""
     r: Weight
     """Recurrent weights `(P, G H)`."""
-    b: Array
-    """The biases of both, one after the other, `(2 G H,)`."""
     p: Weight | None = None
     """Projection `(H, P)`, or none."""
 

@@ -82,7 +82,7 @@ def take_apart(model: "ModelProto", weights: Collection[str] | None = None) -> "
         w_name, r_name = (free_name(name, taken) for name in node.input[1:3])
         builder = GraphBuilder(f"{node.name or node.op_type}_{index}_")
         cell = _OPERATORS[node.op_type].cell
-        layer = Layer(cell, Weight(w_name, w.T), Weight(r_name, r.T), b)
+        layer = Layer(cell, b, Weight(w_name, w.T), Weight(r_name, r.T))
         _write(builder, node, layer, one_frame=node.input[0] in single)
         part = builder.graph("")
         graph.node.extend(part.node)

@@ -21,6 +21,8 @@ SPECS = {
     "lstm": LSTMSpec(hidden=6),
     "lstm-1-layer": LSTMSpec(hidden=1, layers=1),
     "lstm-3-layers": LSTMSpec(hidden=5, layers=3),
+    "lstm-projected": LSTMSpec(hidden=9, projection=4),
+    "lstm-projected-1-layer": LSTMSpec(hidden=2, layers=1, projection=1),
     "gru": GRUSpec(hidden=6),
     "gru-3-layers": GRUSpec(hidden=5, layers=3),
     "transformer": TransformerSpec(width=16, feed_forward=20, heads=2, window=8),
