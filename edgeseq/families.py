@@ -3,6 +3,7 @@
 FAMILIES: dict[str, str] = {
     "lstm": "recurrent; state is one hidden and one cell vector a layer",
     "gru": "recurrent; state is one hidden vector a layer",
+    "hybrid": "an LSTM inside each Transformer block; state is that of both",
     "transformer": "causal windowed attention; state is a ring of keys and values",
 }
 """Every family by name, with one line for people; its file is the name with `_` for `-`."""

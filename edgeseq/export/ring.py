@@ -12,6 +12,9 @@ Two graphs of the same state:
 - one frame (`OneFrame`): the new key overwrites the one that has just left the window, with
   the operators `TensorScatter` and `Attention` of opset 24.
 
+Frames come stream first, `(N, T, ...)`, or time first, `(T, N, ...)`, as recurrent operators have
+them: attention turns its values anyway.
+
 Every state may be written in place. That holds by data dependency, not by luck: what writes a
 state takes its values from the only other node that reads it, so the reader comes first in
 whatever order a runtime runs the nodes.
@@ -109,8 +112,11 @@ class OneFrame(Rings):
 
     target = NEWEST
 
-    def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
+    def __init__(
+        self, graph: GraphBuilder, spec: AttentionSizes, size: Size, *, time_first: bool = False
+    ) -> None:
         super().__init__(graph, spec, size)
+        self.shape = [1, -1, spec.width] if time_first else [-1, 1, spec.width]
         moved = self.advance(graph.constant(1, "one"), 1)  # (N,)
         position = graph.op("Sub", moved, "one")
         self.slot = graph.op("Mod", position, graph.constant(spec.window, "slots"))
@@ -120,10 +126,10 @@ class OneFrame(Rings):
         self.tables = self.angles()
 
     def attend(self, layer: int, qkv: str) -> str:
-        """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`."""
+        """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`; or both time first."""
         graph, spec = self.graph, self.spec
         heads, size = spec.heads, spec.width // spec.heads
-        qkv = graph.op("Reshape", qkv, graph.constant([0, 3 * heads, 1, size]))  # (N, 3 H, 1, K)
+        qkv = graph.op("Reshape", qkv, graph.constant([-1, 3 * heads, 1, size]))  # (N, 3 H, 1, K)
         qk, v = graph.split(qkv, [2 * heads, heads], axis=1)
         qk = graph.op("RotaryEmbedding", qk, *self.tables, self.turn)
         q, k = graph.split(qk, [heads, heads], axis=1)
@@ -135,7 +141,7 @@ class OneFrame(Rings):
             rings.append(graph.op("TensorScatter", *scatter, to=state.output, mode="circular"))
         # No mask and no past: ring slots are unordered keys, of which the first `filled` count.
         y = graph.op("Attention", q, *rings, "", "", "", self.filled, scale=1.0)  # (N, H, 1, K)
-        return graph.op("Reshape", y, graph.constant([0, 1, spec.width]))
+        return graph.op("Reshape", y, graph.constant(self.shape))
 
 
 class AnyChunk(Rings):
@@ -144,10 +150,17 @@ class AnyChunk(Rings):
     target = PORTABLE
 
     def __init__(
-        self, graph: GraphBuilder, spec: AttentionSizes, size: Size, *, stateful: bool
+        self,
+        graph: GraphBuilder,
+        spec: AttentionSizes,
+        size: Size,
+        *,
+        stateful: bool,
+        time_first: bool = False,
     ) -> None:
         super().__init__(graph, spec, size)
         self.stateful = stateful
+        self.turns = ([1, 2, 0, 3], [2, 0, 1, 3]) if time_first else ([0, 2, 1, 3],) * 2
         self.frames = self._count(size.frame.name, axis=1, known=size.frames)  # (1,)
         offsets = self._range(self.frames, size.frames)  # (T,)
         if stateful:
@@ -238,11 +251,11 @@ class AnyChunk(Rings):
         return graph.op("Max", self.frames, graph.constant(window))
 
     def attend(self, layer: int, qkv: str) -> str:
-        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`."""
+        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`; or both time first."""
         graph, spec = self.graph, self.spec
         heads, size = spec.heads, spec.width // spec.heads
         qkv = graph.op("Reshape", qkv, graph.constant([0, 0, 3 * heads, size]))
-        qkv = graph.op("Transpose", qkv, perm=[0, 2, 1, 3])  # (N, 3 H, T, K)
+        qkv = graph.op("Transpose", qkv, perm=self.turns[0])  # (N, 3 H, T, K)
         qk, v = graph.split(qkv, [2 * heads, heads], axis=1)
         q, k = graph.split(self._rotate(qk), [heads, heads], axis=1)
         if self.stateful:
@@ -250,7 +263,7 @@ class AnyChunk(Rings):
         scores = graph.op("MatMul", q, graph.op("Transpose", k, perm=[0, 1, 3, 2]))
         scores = graph.op("Add", scores, self.mask)  # (N, H, T, W + T)
         y = graph.op("MatMul", graph.op("Softmax", scores, axis=-1), v)  # (N, H, T, K)
-        y = graph.op("Transpose", y, perm=[0, 2, 1, 3])
+        y = graph.op("Transpose", y, perm=self.turns[1])
         return graph.op("Reshape", y, graph.constant([0, 0, spec.width]))
 
     def _rotate(self, x: str) -> str:

@@ -127,7 +127,7 @@ class Block(nn.Module):
         return states
 
     def write(self, graph: GraphBuilder, x: str, layer: int, window: AnyChunk | OneFrame) -> str:
-        """Write the block into a graph; `window` is how it attends."""
+        """Write the block into a graph, its frames as `window` takes them, which attends."""
         attention, name = self.attention, f"blocks.{layer}"
         # The attention scale 1/sqrt(K) lies in the query weights: one node less a block.
         scale = np.ones(attention.qkv.out_features)
@@ -149,11 +149,17 @@ def final_position(x: Tensor, window: int) -> dict[str, Tensor]:
 
 
 def write_window(
-    graph: GraphBuilder, spec: AttentionSizes, size: Size, form: Form, *, newest: bool
+    graph: GraphBuilder,
+    spec: AttentionSizes,
+    size: Size,
+    form: Form,
+    *,
+    newest: bool,
+    time_first: bool = False,
 ) -> AnyChunk | OneFrame:
     """Return how the blocks of a graph of `form` attend: for any chunk, or for one frame."""
     if not newest or form == "sequence":
-        return AnyChunk(graph, spec, size, stateful=form == "step")
+        return AnyChunk(graph, spec, size, stateful=form == "step", time_first=time_first)
     if size.frames != 1:
         raise UsageError(f"the step graph takes 1 frame a call, not {size.frames}")
-    return OneFrame(graph, spec, size)
+    return OneFrame(graph, spec, size, time_first=time_first)

@@ -10,6 +10,7 @@ from edgeseq.contract import Contract, Frame, Output
 from edgeseq.export import build_graph
 from edgeseq.models import SequenceModel
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 
@@ -25,6 +26,8 @@ SPECS = {
     "lstm-projected-1-layer": LSTMSpec(hidden=2, layers=1, projection=1),
     "gru": GRUSpec(hidden=6),
     "gru-3-layers": GRUSpec(hidden=5, layers=3),
+    "hybrid": HybridSpec(width=16, feed_forward=20, heads=2, window=8),
+    "hybrid-window-1": HybridSpec(width=8, feed_forward=6, layers=1, heads=1, window=1),
     "transformer": TransformerSpec(width=16, feed_forward=20, heads=2, window=8),
     "transformer-window-1": TransformerSpec(
         width=8, feed_forward=6, layers=1, heads=1, window=1
@@ -34,7 +37,8 @@ SPECS = {
         width=24, feed_forward=11, layers=3, heads=3, window=5
     ),
 }  # fmt: skip
-TRANSFORMERS = [name for name in SPECS if name.startswith("transformer")]
+WINDOWED = [name for name in SPECS if name.startswith(("hybrid", "transformer"))]
+"""With a ring as their state, and a graph of the newest operators for one frame a call."""
 
 
 @cache

@@ -9,8 +9,8 @@ from export.small import (
     FRAME,
     LOGITS,
     SPECS,
-    TRANSFORMERS,
     VALUE,
+    WINDOWED,
     Loop,
     frames_of,
     graph_of,
@@ -63,7 +63,7 @@ def test_any_weights(family, seed):
 
 @pytest.mark.parametrize("streams", [1, 3])
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_newest_step_is_the_whole(name, output, streams):
     model = model_of(name, OUTPUTS[output])
     length = 7 * window_of(name) + 3
@@ -123,7 +123,7 @@ def test_state_is_the_models_own(name):
             np.testing.assert_allclose(state[key], value.numpy(), atol=2e-5, err_msg=key)
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_chunks_and_single_frames_share_one_state(name):
     """A stream may change between the two graphs of a bundle in its middle."""
     model = model_of(name)
@@ -139,7 +139,7 @@ def test_chunks_and_single_frames_share_one_state(name):
 
 
 @pytest.mark.parametrize("newest", [False, True])
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_position_is_bounded_and_outputs_stay_right(name, newest):
     model, window = model_of(name), window_of(name)
     length = 10 * window
@@ -229,7 +229,7 @@ def test_in_place_is_exact_for_fixed_sizes(family, streams, length):
 
 
 @pytest.mark.parametrize("streams", [1, 3])
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_in_place_is_exact_for_the_newest_step(name, streams):
     length = 7 * window_of(name) + 3
     frames = frames_of(model_of(name), streams, length)
