@@ -23,11 +23,9 @@ SPECS = {
     "lstm-1-layer": LSTMSpec(hidden=1, layers=1),
     "lstm-3-layers": LSTMSpec(hidden=5, layers=3),
     "lstm-projected": LSTMSpec(hidden=9, projection=4),
-    "lstm-projected-1-layer": LSTMSpec(hidden=2, layers=1, projection=1),
     "gru": GRUSpec(hidden=6),
     "gru-3-layers": GRUSpec(hidden=5, layers=3),
     "hybrid": HybridSpec(width=16, feed_forward=20, heads=2, window=8),
-    "hybrid-window-1": HybridSpec(width=8, feed_forward=6, layers=1, heads=1, window=1),
     "transformer": TransformerSpec(width=16, feed_forward=20, heads=2, window=8),
     "transformer-window-1": TransformerSpec(
         width=8, feed_forward=6, layers=1, heads=1, window=1

@@ -30,6 +30,7 @@ from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 LIMIT = 1e-5
+FAMILIES = ("lstm", "lstm-projected", "gru", "hybrid", "transformer")
 OUTPUTS = {"logits": LOGITS, "value": VALUE}
 
 
@@ -53,7 +54,7 @@ def test_any_cut_is_the_whole(name, output, streams, data):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "hybrid", "transformer"])
 def test_any_weights(family, seed):
     model = model_of(family, LOGITS, seed)
     frames = frames_of(model, 2, 60, seed)
@@ -85,7 +86,7 @@ def test_sequence_is_the_whole(name, output):
 
 @pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
 @pytest.mark.parametrize("form", ["step", "sequence"])
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_static_is_the_whole(family, form, streams, length):
     model = model_of(family)
     calls = 12 if form == "step" else 1
@@ -222,7 +223,7 @@ def test_in_place_is_exact_for_any_cut(name, streams, data):
 
 
 @pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_in_place_is_exact_for_fixed_sizes(family, streams, length):
     frames = frames_of(model_of(family), streams, 20 * length)
     assert_in_place_is_exact(loop_of(family, streams=streams, frames=length), frames, [length] * 20)
@@ -252,7 +253,7 @@ def test_in_place_is_exact_in_int8(name, streams, recipe, tmp_path):
 
 
 @pytest.mark.parametrize("frames", ["T", 1])
-@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_in_place_is_exact_in_parts(name, frames, tmp_path):
     """Where an LSTM or a GRU is taken apart, a dozen nodes read its states, and one writes each."""
     onnx.save(graph_of(name, frames=frames), tmp_path / "fp32.onnx")
@@ -263,7 +264,7 @@ def test_in_place_is_exact_in_parts(name, frames, tmp_path):
     assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), 3, sum(cuts)), cuts)
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "hybrid", "transformer"])
 def test_tokens_are_embedded_in_the_graph(name):
     letters = tuple("abcdefg")
     frame = Frame(("letter",), ("token",), 10.0, vocabulary=letters)

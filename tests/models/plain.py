@@ -1,4 +1,4 @@
-"""Attention, LSTM and GRU once more, as slow and as plain as their definitions."""
+"""Attention, norms, LSTM and GRU once more, as slow and as plain as their definitions."""
 
 import numpy as np
 
@@ -31,21 +31,32 @@ def attention(x, qkv, out, heads, window):
     return y @ out.T
 
 
+def norm(x, weight, bias):
+    """Give every row of `(T, D)` mean 0 and variance 1, then a scale and an offset."""
+    rows = [(row - row.mean()) / np.sqrt(np.mean((row - row.mean()) ** 2) + 1e-5) for row in x]
+    return np.array(rows) * weight + bias
+
+
 def lstm(x, layers):
-    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come i, f, g, o."""
+    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come i, f, g, o.
+
+    With a fifth matrix, `W_hr`, it makes the hidden state of what the gates give.
+    """
 
     def sigmoid(z):
         return 1 / (1 + np.exp(-z))
 
     states = []
-    for w_ih, w_hh, b_ih, b_hh in layers:
-        hidden = w_hh.shape[1]
-        h, c, outputs = np.zeros(hidden), np.zeros(hidden), []
+    for w_ih, w_hh, b_ih, b_hh, *w_hr in layers:
+        hidden = len(w_hh) // 4
+        h, c, outputs = np.zeros(w_hh.shape[1]), np.zeros(hidden), []
         for frame in x:
             gates = w_ih @ frame + b_ih + w_hh @ h + b_hh
             i, f, g, o = (gates[n * hidden : (n + 1) * hidden] for n in range(4))
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
+            for projection in w_hr:
+                h = projection @ h
             outputs.append(h)
         x = np.array(outputs)
         states.append((h, c))
