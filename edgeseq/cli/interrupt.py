@@ -2,21 +2,39 @@
 
 import signal
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 
 class Interrupts:
-    """Takes both signals while it is installed; as a context it holds them back until it is left.
+    """Takes both signals inside its context: there they raise `KeyboardInterrupt`."""
 
-    A step and its answer are then never cut in two, while waiting for a frame ends at once. A
-    second signal does not wait: what is inside may hang, on a pipe that nobody reads.
+    def __init__(self) -> None:
+        self.held = Held()
+        """Enter it around what must not be cut in two."""
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self.held.arrived)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class Held:
+    """Where a signal waits until the context is left, so that a step never lacks its answer.
+
+    A second one does not wait: what is inside may hang, on a pipe that nobody reads.
     """
 
     def __init__(self) -> None:
-        self._before = {
-            number: signal.signal(number, self._arrived)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
         self._inside = self._asked = False
 
     def __enter__(self) -> Self:
@@ -33,12 +51,8 @@ class Interrupts:
         if self._asked and error is None:
             raise KeyboardInterrupt
 
-    def restore(self) -> None:
-        """Give both signals back to whom they belonged."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
+    def arrived(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal: at once outside, on the way out inside."""
         del number, frame
         if self._inside and not self._asked:
             self._asked = True

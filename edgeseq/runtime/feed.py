@@ -66,6 +66,8 @@ class Feed:
         """Frames of this run."""
         self.rows = 0
         """Rows that this run took; those of `pending` are among them."""
+        self.ended = False
+        """Whether the rows came to their end."""
         self.missed = 0
         """Frames whose answer was not there when the next frame was due; at real-time pace."""
         self.nanoseconds: deque[int] = deque(maxlen=TIMED)
@@ -79,6 +81,8 @@ class Feed:
         if saved:
             session.state = saved.states
             self.frames, self.pending = saved.frames, saved.pending
+        self._settled = self.pending, self.rows
+        """Samples and rows after the last call."""
         if contract.form == "sequence" and real_time:
             raise UsageError(
                 f"{session.model.source} takes the whole input in one call, so it keeps no pace; "
@@ -113,22 +117,24 @@ class Feed:
             if self.real_time and len(self.pending) + len(row) >= unit:
                 self._wait()
             with self._shield:
-                self.pending = np.concatenate([self.pending, row])
+                samples = np.concatenate([self.pending, row])
+                outputs = self._call(samples[:unit]) if len(samples) >= unit else samples[:0]
+                self.pending = samples[unit:] if len(outputs) else samples
                 self.rows += 1
-                if len(self.pending) >= unit:
-                    self._call(unit, tell)
+                self._tell(outputs, tell)
             if limit and self.fed >= limit:
                 return
+        self.ended = True
 
     def _run_whole(self, rows: Iterable[Array], tell: Tell, limit: int | None) -> None:
-        each = self.session.contract.frame.samples
         taken = list(rows)
-        self.rows = len(taken)
-        self.pending = np.concatenate([self.pending, *taken])
-        frames = len(self.pending) // each
-        if frames:
-            with self._shield:
-                self._call(each * min(frames, limit or frames), tell)
+        samples = np.concatenate([self.pending, *taken])
+        frames = len(samples) // self.session.contract.frame.samples
+        end = self.session.contract.frame.samples * min(frames, limit or frames)
+        with self._shield:
+            outputs = self._call(samples[:end]) if frames else samples[:0]
+            self.pending, self.rows, self.ended = samples[end:], len(taken), True
+            self._tell(outputs, tell)
 
     @property
     def _unit(self) -> int:
@@ -147,20 +153,33 @@ class Feed:
         start = self._start or 0
         return start + round(frames * 1e9 / self.session.contract.frame.rate_hz)
 
-    def _call(self, samples: int, tell: Tell) -> None:
-        """Feed the oldest `samples`, and tell of each of their frames."""
+    def _call(self, samples: Array) -> Array:
+        """Feed `samples`, all of one call, and return the outputs `(T, C)`; or leave no trace."""
         session, contract = self.session, self.session.contract
-        frame, single = contract.frame, contract.form != "sequence" and contract.chunk_min == 1
-        frames = self.pending[:samples].reshape(-1, frame.size)
+        frames = samples.reshape(-1, contract.frame.size)
+        single = contract.form != "sequence" and contract.chunk_min == 1
+        before = session.state
         begin = self.clock.now()
         outputs = session.step(frames[0])[None] if single else session.run(frames)
         end = self.clock.now()
-        self.pending = self.pending[samples:]
+        if not np.isfinite(outputs).all():
+            session.state = before
+            self.pending, self.rows = self._settled  # which of its samples is wrong is not known
+            raise StreamError(
+                f"the model answers frame {self.frames} with NaN or infinity; the frame was not "
+                f"fed. Its values are from {samples.min():g} to {samples.max():g}: correct them"
+            )
         self.nanoseconds.append(end - begin)
         if self._start is not None and end > self._due(self.fed + len(frames)):
             self.missed += len(frames)
-        first = self.frames
-        self.frames += len(frames)
-        self.fed += len(frames)
+        return outputs
+
+    def _tell(self, outputs: Array, tell: Tell) -> None:
+        """Count the frames, then tell of each: whoever listens may be gone."""
+        if len(outputs):
+            self._settled = self.pending, self.rows
+        first, rate_hz = self.frames, self.session.contract.frame.rate_hz
+        self.frames += len(outputs)
+        self.fed += len(outputs)
         for index, output in enumerate(outputs, start=first):
-            tell(Answer(index, index / frame.rate_hz, output))
+            tell(Answer(index, index / rate_hz, output))

@@ -15,6 +15,6 @@ class Clock:
     """Waits for some seconds."""
 
     def wait(self, until: int) -> None:
-        """Sleep until `until`; a sleep may end early, a moment that has passed is not waited for."""
+        """Sleep until `until`; a sleep may end early, what has passed is not waited for."""
         while (left := until - self.now()) > 0:
             self.sleep(left / 1e9)

@@ -25,8 +25,8 @@ SHOWN = 8
 """Channels named in a message."""
 
 
-def read_rows(source: Path | TextIO, frame: Frame, *, skip: int = 0) -> Iterator[Array]:
-    """Yield each row of `source` as samples `(S, C)`: S is 1, or all that make a frame.
+def read_rows(source: Path | TextIO, frame: Frame, skip: int = 0) -> Iterator[Array]:
+    """Return the rows of `source`, each as samples `(S, C)`: S is 1, or all that make a frame.
 
     Lines come out as they come in, from a pipe that stays open, too.
 
@@ -40,20 +40,22 @@ def read_rows(source: Path | TextIO, frame: Frame, *, skip: int = 0) -> Iterator
         StreamError: a row that no frame can be made of; the message has its line.
     """
     if not isinstance(source, Path):
-        yield from _Lines(frame, "standard input").rows(source, skip)
-    elif not source.is_file():
+        return _Lines(frame, "standard input").rows(source, skip)
+    if not source.is_file():
         raise UsageError(f"no file {source}; name one that exists, or - for standard input")
-    elif source.suffix.lower() in ARRAYS:
-        yield from _array_rows(source, frame, skip)
-    elif source.suffix.lower() in TEXT:
-        with source.open(encoding="utf-8", errors="replace", newline="") as lines:
-            yield from _Lines(frame, source.name).rows(lines, skip)
-    else:
-        raise UsageError(
-            f"{source}: a file of kind {source.suffix or '(none)'} cannot be read; there are: "
-            f"{', '.join((*TEXT, *ARRAYS))}, or lines on standard input: "
-            f"edgeseq run BUNDLE - < {source.name}"
-        )
+    if source.suffix.lower() in ARRAYS:
+        return _array_rows(source, frame, skip)
+    if source.suffix.lower() in TEXT:
+        return _file_rows(source, frame, skip)
+    raise UsageError(
+        f"{source}: a file of kind {source.suffix or '(none)'} cannot be read; there are: "
+        f"{', '.join((*TEXT, *ARRAYS))}. Lines of any file: edgeseq run BUNDLE - < {source.name}"
+    )
+
+
+def _file_rows(path: Path, frame: Frame, skip: int) -> Iterator[Array]:
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        yield from _Lines(frame, path.name).rows(lines, skip)
 
 
 def _array_rows(path: Path, frame: Frame, skip: int) -> Iterator[Array]:
@@ -146,8 +148,8 @@ class _Lines:
         except ValueError:
             index = next(i for i, cell in enumerate(chosen) if cell and not _is_number(cell))
             raise StreamError(
-                f'{where}: "{chosen[index][:40]}" is no number (channel {_channel(self._frame, index)}'
-                "); correct the line"
+                f"{where}: channel {_channel(self._frame, index)} is no number but "
+                f'"{chosen[index][:40]}"; correct the line'
             ) from None
         return _checked(values, self._frame, where)
 
@@ -176,8 +178,8 @@ def _checked(values: NDArray[np.generic], frame: Frame, where: str) -> Array:
     if not np.isfinite(row).all():
         index = int(np.argmin(np.isfinite(row)))
         raise StreamError(
-            f"{where}: channel {_channel(frame, index)} is {values[index]}, which would stay in the "
-            "state; it was not fed. Fill the gap with a number"
+            f"{where}: channel {_channel(frame, index)} is {values[index]}, which would stay in "
+            "the state; it was not fed. Fill the gap with a number"
         )
     return row.reshape(-1, len(frame.channels))
 

@@ -38,9 +38,10 @@ class SavedStream:
     def save(self, path: Path) -> None:
         """Write it to `path`, atomically."""
         said = {"version": VERSION, "model": self.model, "frames": self.frames}
-        arrays = {f"state.{name}": array for name, array in self.states.items()}
+        arrays: dict[str, Any] = {f"state.{name}": array for name, array in self.states.items()}
+        arrays |= {"stream": np.array(json.dumps(said)), "pending": self.pending}
         file = io.BytesIO()
-        np.savez(file, stream=np.array(json.dumps(said)), pending=self.pending, **arrays)
+        np.savez(file, **arrays)
         write_bytes(path, file.getvalue())
 
     @classmethod
@@ -49,16 +50,20 @@ class SavedStream:
         try:
             arrays = read_arrays(path)
             said = json.loads(str(arrays.pop("stream")))
-            pending = arrays.pop("pending")
-            if said["version"] != VERSION:
-                raise ValueError(f"its version {said['version']} is not {VERSION}")
+            pending = np.asarray(arrays.pop("pending"), np.float32)
             states = {name.removeprefix("state."): array for name, array in arrays.items()}
-            return cls(str(said["model"]), int(said["frames"]), pending, states)
+            found = cls(str(said["model"]), int(said["frames"]), pending, states)
+            known = said["version"] == VERSION
         except (UnreadableError, KeyError, TypeError, ValueError) as error:
             raise StreamError(
-                f"{path} is no saved stream ({type(error).__name__}: {error}). "
-                "Delete it to begin anew, or name another file"
+                f"{path} holds no saved stream ({error}). Delete it to begin anew, or name another"
             ) from None
+        if not known:
+            raise StreamError(
+                f"{path}: version {said['version']} is unknown; this edgeseq reads version "
+                f"{VERSION}. Upgrade edgeseq, or delete the file to begin anew"
+            )
+        return found
 
     def require_of(self, session: StreamSession, path: Path) -> None:
         """Raise `StreamError` where `session` cannot go on with what is at `path`."""
@@ -82,9 +87,7 @@ def resume(path: Path, session: StreamSession) -> SavedStream | None:
         StreamError: the file holds none, or one of another model.
     """
     if not session.contract.states:
-        raise UsageError(
-            f"{session.model.source} has no state to keep; export it with --form step"
-        )
+        raise UsageError(f"{session.model.source} has no state to keep; export it with --form step")
     if not path.exists():
         return None
     saved = SavedStream.load(path)
