@@ -74,9 +74,12 @@ def text(
     from edgeseq.report.run import text_summary
 
     given = _prompt(prompt, source, needed=not len(feed.pending))
-    if not as_json:
-        click.echo(given, nl=False)
-    tell = _json_token if as_json else _character
+
+    def character(token: int, text: str) -> None:
+        del token
+        click.echo(text if feed.told > 1 else given + text, nl=False)
+
+    tell = _json_token if as_json else character
     with _kept(feed, state, partial(text_summary, feed)):
         feed.run(given, length, tell, temperature=temperature, seed=seed)
 
@@ -172,11 +175,6 @@ def _prompt(prompt: str | None, source: str | None, *, needed: bool) -> str:
     if needed:
         raise UsageError('nothing to go on with: give --prompt "def ", or a text file')
     return ""
-
-
-def _character(token: int, text: str) -> None:
-    del token
-    click.echo(text, nl=False)
 
 
 def _json_token(token: int, text: str) -> None:

@@ -55,7 +55,8 @@ class TextFeed:
             StreamError: there is nothing to go on from, or the model continues no text.
         """
         vocabulary = self.session.contract.frame.vocabulary
-        given = [*map(int, self.pending[:, 0]), *encode(prompt, vocabulary)]
+        tokens_of = encode(prompt, vocabulary) if vocabulary else []  # generate says what is wrong
+        given = [*map(int, self.pending[:, 0]), *tokens_of]
         tokens = generate(self.session, given, length, temperature=temperature, seed=seed)
         feeding = len(given)
         while self.told < length:
