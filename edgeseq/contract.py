@@ -16,6 +16,11 @@ from edgeseq.specs import parse
 METADATA_KEY = "edgeseq.contract"
 VERSION = 1
 
+Form = Literal["step", "sequence", "recompute", "growing-cache"]
+"""What a call computes. `step`: (chunk, state) → (outputs, next state), the state bounded;
+`sequence`: the whole input, no state; `recompute`: as `step`, all from the last frames, which are
+the state; `growing-cache`: as `step`, but the state grows with every frame."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -139,7 +144,7 @@ class Contract:
     """What comes out."""
     states: tuple[State, ...]
     """What is fed back; none in a sequence graph."""
-    form: Literal["step", "sequence"]
+    form: Form
     """`step`: (chunk, state) → (outputs, next state); `sequence`: whole input, no state."""
     min_onnxruntime: str
     """The oldest ONNX Runtime release that runs the file."""

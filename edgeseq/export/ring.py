@@ -17,16 +17,31 @@ state takes its values from the only other node that reads it, so the reader com
 whatever order a runtime runs the nodes.
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from edgeseq.contract import State
-from edgeseq.export.graph import Size
+from edgeseq.export.ends import NEWEST, PORTABLE, Size
+from edgeseq.export.positions import rotary_angles
 from edgeseq.graph.build import GraphBuilder
 
-if TYPE_CHECKING:
-    from edgeseq.models.transformer import TransformerSpec
+
+class AttentionSizes(Protocol):
+    """Sizes of attention over a window."""
+
+    @property
+    def width(self) -> int:
+        """Values a frame (`D`)."""
+
+    @property
+    def heads(self) -> int:
+        """Heads (`H`), of `K = D / H` values each."""
+
+    @property
+    def window(self) -> int:
+        """Frames that a frame can see, itself included (`W`)."""
+
 
 POSITION = State(
     input="cached_position",
@@ -38,7 +53,7 @@ POSITION = State(
 )
 
 
-def _cache(layer: int, what: str, spec: "TransformerSpec") -> State:
+def _cache(layer: int, what: str, spec: AttentionSizes) -> State:
     return State(
         input=f"past_key_values.{layer}.{what}",
         output=f"present.{layer}.{what}",
@@ -52,7 +67,7 @@ def _cache(layer: int, what: str, spec: "TransformerSpec") -> State:
 class Rings:
     """The ring states of a graph: the position, then keys and values of each block."""
 
-    def __init__(self, graph: GraphBuilder, spec: "TransformerSpec", size: Size) -> None:
+    def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
         self.graph, self.spec, self.size = graph, spec, size
         self.states: list[State] = []
 
@@ -82,8 +97,6 @@ class Rings:
 
     def angles(self) -> tuple[str, str]:
         """Return the cosines and sines of the rotary angles, `(2 W, K / 2)`."""
-        from edgeseq.models.transformer import rotary_angles
-
         angles = rotary_angles(self.spec.window, self.spec.width // self.spec.heads)
         return (
             self.graph.constant(np.cos(angles), "rotary_cos"),
@@ -94,7 +107,9 @@ class Rings:
 class OneFrame(Rings):
     """Overwrite the oldest key, then attend to the whole ring."""
 
-    def __init__(self, graph: GraphBuilder, spec: "TransformerSpec", size: Size) -> None:
+    target = NEWEST
+
+    def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
         super().__init__(graph, spec, size)
         moved = self.advance(graph.constant(1, "one"), 1)  # (N,)
         position = graph.op("Sub", moved, "one")
@@ -126,8 +141,10 @@ class OneFrame(Rings):
 class AnyChunk(Rings):
     """Attend to the ring and to the chunk, then write the chunk's last W keys into the ring."""
 
+    target = PORTABLE
+
     def __init__(
-        self, graph: GraphBuilder, spec: "TransformerSpec", size: Size, *, stateful: bool
+        self, graph: GraphBuilder, spec: AttentionSizes, size: Size, *, stateful: bool
     ) -> None:
         super().__init__(graph, spec, size)
         self.stateful = stateful

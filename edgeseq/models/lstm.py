@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from edgeseq.contract import Form
+from edgeseq.export.ends import Built, Ends
+from edgeseq.export.recurrent import Recurrent
+from edgeseq.models.family import Body, Family
 from edgeseq.models.recurrent import RecurrentSpec
 
 
@@ -19,7 +23,7 @@ class LSTMSpec(RecurrentSpec):
     gates = 4
 
 
-class LSTM(nn.Module):
+class LSTM(Body):
     """Normalised frames `(N, T, F)` → outputs `(N, T, C)`, from a zero state."""
 
     def __init__(self, spec: LSTMSpec, inputs: int, outputs: int) -> None:
@@ -48,3 +52,17 @@ class LSTM(nn.Module):
             states[f"h{layer}"] = hidden[layer : layer + 1]
             states[f"c{layer}"] = cell[layer : layer + 1]
         return states
+
+    def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
+        """Write the graph: one operator a layer, whose states are the graph's."""
+        del newest  # no newer operator makes it faster
+        graph = ends.graph
+        x = graph.op("Transpose", ends.frames(), perm=[1, 0, 2])  # the operator wants (T, N, I)
+        layers = Recurrent(graph, ends.size, self.lstm, stateful=form == "step")
+        for layer in range(self.lstm.num_layers):
+            x = layers.write(x, layer)  # (T, N, H)
+        y = ends.head(x, self.head.weight, self.head.bias)
+        return Built(graph.op("Transpose", y, perm=[1, 0, 2]), tuple(layers.states))
+
+
+FAMILY = Family(LSTMSpec, LSTM)

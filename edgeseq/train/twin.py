@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgeseq.models import SequenceModel
-from edgeseq.models.transformer import Attention
+from edgeseq.models.attention import Attention
 from edgeseq.train.rounding import Rounding
 
 Roundings = Callable[[str], Rounding]

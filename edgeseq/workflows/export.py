@@ -24,8 +24,9 @@ from edgeseq.bundle import (
     write_manifest,
 )
 from edgeseq.check.parity import compare, decision_rule
+from edgeseq.contract import Form
 from edgeseq.errors import PromiseError, UsageError
-from edgeseq.export import Form, build_graph
+from edgeseq.export import build_graph
 from edgeseq.measured import Accuracy, Parity
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel

@@ -50,7 +50,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_families_offered_are_families_there_are():
-    from edgeseq.models import FAMILIES
+    from edgeseq.families import FAMILIES
 
     model = next(p for p in COMMANDS["train"].params if p.name == "model")
     assert list(model.type.choices) == list(FAMILIES)

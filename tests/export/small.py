@@ -8,7 +8,10 @@ import torch
 
 from edgeseq.contract import Contract, Frame, Output
 from edgeseq.export import build_graph
-from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 
 FRAME = Frame(channels=("x", "y"), units=("m/s2", "m/s2"), sample_rate_hz=50.0, samples=2)
 LOGITS = Output(kind="logits", labels=("a", "b", "c"), decision="the largest logit")

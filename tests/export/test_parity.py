@@ -22,8 +22,10 @@ from export.small import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeseq.contract import Contract, Frame
 from edgeseq.errors import UsageError
-from edgeseq.export import build_graph, gru, lstm
+from edgeseq.export import build_graph, recurrent
+from edgeseq.models import SequenceModel
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
@@ -261,12 +263,32 @@ def test_in_place_is_exact_in_parts(name, frames, tmp_path):
     assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), 3, sum(cuts)), cuts)
 
 
-@pytest.mark.parametrize(
-    ("family", "module", "order"), [("lstm", lstm, "_gates_iofc"), ("gru", gru, "_gates_zrh")]
-)
-def test_wrong_gates_are_seen(family, module, order, monkeypatch):
+@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
+def test_tokens_are_embedded_in_the_graph(name):
+    letters = tuple("abcdefg")
+    frame = Frame(("letter",), ("token",), 10.0, vocabulary=letters)
+    model = SequenceModel(SPECS[name], 1, 3, vocabulary=len(letters)).eval()
+    frames = np.random.default_rng(0).integers(0, 7, (2, 40, 1)).astype(np.float32)
+    cuts = {"T": [1, 13, 26], 1: [1] * 40}
+    for size in cuts:
+        graph = build_graph(
+            model, frame, LOGITS, frames=size, newest=size == 1, producer="test", recipe="test"
+        )
+        outputs, _ = Loop(graph).run(frames, cuts[size])
+        assert relative_error(outputs, whole(model, frames)) < 1e-5
+        assert (
+            Contract.from_metadata(
+                {p.key: p.value for p in graph.metadata_props}, where="test"
+            ).frame.vocabulary
+            == letters
+        )
+
+
+@pytest.mark.parametrize("family", ["lstm", "gru"])
+def test_wrong_gates_are_seen(family, monkeypatch):
     """The check above is worth something: PyTorch's order of gates in ONNX's operator fails."""
-    monkeypatch.setattr(module, order, lambda array: array)
+    kind, letters, order = recurrent._KINDS[family.upper()]
+    monkeypatch.setitem(recurrent._KINDS, family.upper(), (kind, letters, sorted(order)))
     model = model_of(family)
     graph = build_graph(model, FRAME, LOGITS, producer="test", recipe="test")
     frames = frames_of(model, 1, 30)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from models.plain import lstm
 
 from edgeseq.errors import ConfigError, UsageError
-from edgeseq.models import LSTMSpec
-from edgeseq.models.lstm import LSTM
+from edgeseq.models.lstm import LSTM, LSTMSpec
 
 
 def model_of(spec, inputs=4, outputs=3, seed=0):

@@ -3,7 +3,11 @@
 import pytest
 import torch
 
-from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, SequenceModel, TransformerSpec, family_of
+from edgeseq.families import FAMILIES
+from edgeseq.models import SequenceModel, load_family
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 
 SPECS = {
     "lstm": LSTMSpec(6),
@@ -24,8 +28,11 @@ def model_of(family, residual_of=None):
 
 def test_every_family_is_tested():
     assert SPECS.keys() == FAMILIES.keys()
-    assert {name: family_of(spec) for name, spec in SPECS.items()} == {n: n for n in FAMILIES}
-    assert all(family.summary for family in FAMILIES.values())
+    assert {name: spec.family for name, spec in SPECS.items()} == {n: n for n in FAMILIES}
+    assert {name: load_family(name).spec for name in FAMILIES} == {
+        name: type(spec) for name, spec in SPECS.items()
+    }
+    assert all(FAMILIES.values())
 
 
 @pytest.mark.parametrize("family", SPECS)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from models.plain import attention
 
 from edgeseq.errors import ConfigError, UsageError
-from edgeseq.models import TransformerSpec
-from edgeseq.models.transformer import Attention, Block, Transformer, rotary_angles
+from edgeseq.export.positions import rotary_angles
+from edgeseq.models.attention import Attention, Block
+from edgeseq.models.transformer import Transformer, TransformerSpec
 
 
 def spec_of(window=8, width=16, heads=2, layers=1, **sizes):
@@ -142,7 +143,7 @@ def test_known_count():
 def test_sized_is_the_largest_of_its_width(parameters, inputs, outputs):
     smallest = TransformerSpec(8, 1).parameters(inputs, outputs)
     try:
-        spec = TransformerSpec.sized(parameters, inputs, outputs, window=9)
+        spec = TransformerSpec.sized(parameters, inputs, outputs, context=9)
     except UsageError:
         assert smallest > parameters
         return

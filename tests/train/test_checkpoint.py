@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from edgeseq.errors import CheckpointError
-from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.families import FAMILIES
+from edgeseq.models import SequenceModel
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.tasks.base import Score
 from edgeseq.train import Checkpoint, FitSettings, load_checkpoint
 from edgeseq.train.checkpoint import Look

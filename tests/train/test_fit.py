@@ -14,7 +14,10 @@ import torch
 from train.toy import Foretell, Waves
 
 from edgeseq.errors import CheckpointError, EdgeseqError, ProviderError
-from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, TransformerSpec
+from edgeseq.families import FAMILIES
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
 
 SPECS = {

@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from edgeseq.models import LSTMSpec, SequenceModel
+from edgeseq.models import SequenceModel
+from edgeseq.models.lstm import LSTMSpec
 from edgeseq.train import predictor
 
 FRAMES = np.random.default_rng(0).normal(size=(5, 7, 2)).astype(np.float32)

@@ -9,7 +9,10 @@ import torch
 from edgeseq.bundle import load_bundle
 from edgeseq.check.parity import compare
 from edgeseq.export import build_graph
-from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel

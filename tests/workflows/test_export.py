@@ -20,9 +20,9 @@ from edgeseq.bundle import SCHEMA, load_bundle
 from edgeseq.check import check_bundle
 from edgeseq.contract import METADATA_KEY
 from edgeseq.errors import CheckpointError, EdgeseqError, PromiseError, UsageError
-from edgeseq.export import lstm, ring
+from edgeseq.export import recurrent, ring
 from edgeseq.files import sha256
-from edgeseq.models import LSTMSpec
+from edgeseq.models.lstm import LSTMSpec
 from edgeseq.runtime import StreamSession
 from edgeseq.tasks import load_task, restored_name
 from edgeseq.train.checkpoint import load_checkpoint
@@ -237,7 +237,7 @@ GATE = r"the fp32 graph differs from PyTorch by \d\.\de[-+]\d\d of the outputs' 
 
 def test_wrong_gates_are_stopped_and_nothing_is_written(old, run_of, monkeypatch):
     path, untouched = old
-    monkeypatch.setattr(lstm, "_gates_iofc", lambda array: array)
+    monkeypatch.setitem(recurrent._KINDS, "LSTM", ("LSTM", "hc", (0, 1, 2, 3)))
     with pytest.raises(PromiseError, match=GATE) as caught:
         export_run(run_of["lstm"], path)
     assert str(caught.value).endswith("(limit 1e-05); nothing was written")
