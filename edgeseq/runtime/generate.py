@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.contract import Contract
+from edgeseq.contract import Contract, predicts_next_token
 from edgeseq.errors import StreamError, UsageError
 from edgeseq.runtime.buffers import Array
 from edgeseq.runtime.stream import StreamSession
@@ -103,8 +103,7 @@ def probabilities(
 
 def _require_next_token(session: StreamSession) -> None:
     contract = session.contract
-    tokens = contract.frame.vocabulary
-    if not tokens or contract.output.labels != tokens:
+    if not predicts_next_token(contract.frame, contract.output):
         channels = ", ".join(contract.frame.channels)
         raise StreamError(
             f"{session.model.source} continues no text: it maps [{channels}] to "
