@@ -9,7 +9,8 @@ import torch
 from edgeseq.contract import Frame, Output
 from edgeseq.errors import StreamError, UsageError
 from edgeseq.export import build_graph
-from edgeseq.models import LSTMSpec, SequenceModel
+from edgeseq.models import SequenceModel
+from edgeseq.models.lstm import LSTMSpec
 from edgeseq.runtime import StreamModel, StreamSession, generate
 from edgeseq.runtime.generate import choose, probabilities
 
