@@ -106,7 +106,8 @@ def run(
     every = {parameter.name for parameter in context.command.params if parameter.name}
     with opened as session, Interrupts() as interrupts:
         saved = resume(state, session) if state else None
-        if prompt is None and not session.contract.frame.vocabulary:
+        tokens = session.contract.frame.vocabulary
+        if prompt is None and not (tokens and session.contract.output.labels == tokens):
             modes.require_only(context, f"{bundle}, a model of frames,", every - OF_TEXT)
             feed = Feed(session, saved=saved, real_time=pace == "real-time", shield=interrupts.held)
             running.frames(feed, source, skip=skip, limit=limit, state=state, as_json=as_json)

@@ -172,7 +172,7 @@ def _header(cells: list[str], frame: Frame, where: str) -> list[int] | None:
 
 
 def _checked(values: NDArray[np.generic], frame: Frame, where: str) -> Array:
-    """Return a row's values as samples of float32; refuse what is not finite."""
+    """Return a row's values as samples of float32; refuse what is not finite, or no token."""
     with np.errstate(over="ignore"):
         row: Array = values.astype(np.float32)
     if not np.isfinite(row).all():
@@ -181,6 +181,9 @@ def _checked(values: NDArray[np.generic], frame: Frame, where: str) -> Array:
             f"{where}: channel {_channel(frame, index)} is {values[index]}, which would stay in "
             "the state; it was not fed. Fill the gap with a number"
         )
+    known = len(frame.vocabulary)
+    if known and len(unknown := row[~np.isin(row, np.arange(known))]):
+        raise StreamError(f"{where}: {unknown[0]:g} is no token; there are 0 to {known - 1}")
     return row.reshape(-1, len(frame.channels))
 
 

@@ -12,6 +12,7 @@ from edgeseq.errors import StreamError, UsageError
 from edgeseq.runtime.rows import read_rows
 
 FRAME = Frame(("ax", "ay", "az"), ("g",) * 3, sample_rate_hz=50, samples=2)
+TOKENS = Frame(("symbol",), ("token",), sample_rate_hz=1, vocabulary=tuple("abc"))
 HEART = Frame(("heart rate",), ("1/min",), sample_rate_hz=1)
 SAMPLES = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float32)
 
@@ -97,6 +98,14 @@ def test_what_is_wrong_is_said_with_its_line(text):
 def test_a_column_with_almost_the_name():
     with pytest.raises(StreamError, match=r'no column "heart rate" \(is it "heart_rate"\?\)'):
         rows("time,heart_rate\n0,61\n", HEART)
+
+
+@pytest.mark.parametrize("text", ["3", "-1", "0.5"])
+def test_what_is_no_token_is_refused(text):
+    """A graph might take it for another one, counted from the end."""
+    assert samples("0\n2\n", TOKENS).tolist() == [[0], [2]]
+    with pytest.raises(StreamError, match=f"line 2: {text} is no token; there are 0 to 2"):
+        rows(f"1\n{text}\n", TOKENS)
 
 
 def test_rows_before_a_wrong_one_come_out():
