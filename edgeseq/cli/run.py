@@ -56,7 +56,9 @@ OF_TEXT = {"prompt", "length", "temperature", "seed"}
     show_default=True,
     help="0 takes the most likely token; below 1 the likely ones come more often.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws the tokens.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the tokens."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a frame or token.")
 @click.pass_context
 def run(
