@@ -138,7 +138,7 @@ def summary(feed: Feed, seconds: float, *, kept: bool) -> Iterator[str]:
     pace = f"{short(feed.fed / seconds)} a second"
     if feed.real_time:
         pace = f"{short(contract.frame.rate_hz)} Hz, {feed.missed:,} answered too late"
-    frames = f"{feed.fed:,} frame{'' if feed.fed == 1 else 's'} in {duration(seconds)}"
+    frames = f"{feed.fed:,} frame{'' if feed.fed == 1 else 's'} in {_took(seconds)}"
     yield f"{frames}, {pace}; a step took {micro(p50)} (p50), {micro(p99)} (p99)"
     if left := len(feed.pending):
         what = "kept for the next run" if kept else "not fed"
@@ -147,8 +147,12 @@ def summary(feed: Feed, seconds: float, *, kept: bool) -> Iterator[str]:
         yield f"Shown is the largest output of each frame; for an app: {contract.output.decision}"
 
 
+def _took(seconds: float) -> str:
+    return duration(seconds) if seconds >= 1 else micro(1e6 * seconds)
+
+
 def text_summary(feed: TextFeed, seconds: float) -> Iterator[str]:
     """Say how fast text came."""
     if feed.told:
         pace = f"{short(feed.told / seconds)} a second"
-        yield f"\n{feed.told:,} tokens in {duration(seconds)}, {pace}"
+        yield f"\n{feed.told:,} tokens in {_took(seconds)}, {pace}"

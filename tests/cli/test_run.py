@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -228,9 +229,12 @@ def test_a_reader_that_has_seen_enough_is_no_error(recording):
 
 
 def test_real_time_takes_its_time(recording):
+    begin = time.monotonic()
     error = call(HAR, recording, "--pace", "real-time", "--limit", 3).stderr
-    assert re.match(r"3 frames in .* s, 12.5 Hz, \d answered too late; ", error)
-    assert float(re.match(r"3 frames in ([\d.]+) s", error)[1]) >= 0.2 - 0.05
+    assert (
+        time.monotonic() - begin >= 2 / 12.5
+    )  # the third frame is due two periods after the first
+    assert re.match(r"3 frames in .* m?s, 12.5 Hz, \d answered too late; ", error)
 
 
 @pytest.fixture(scope="module")
