@@ -126,7 +126,9 @@ def followed(bundle: Bundle, variant: str, frames: int) -> Endless:
     laps = -(-frames // len(lap))
     for count in range(SETTLING + 1, laps + 1):
         worst = max(worst, float(np.abs(session.run(lap) - outputs).max()))
-        found = _digest(session.state) if repeats is None else b""
+        if repeats is not None:
+            continue
+        found = _digest(session.state)
         if found == last:
             repeats = (anchor * len(lap), count - anchor)
         elif count == 2 * anchor:  # Brent 1980: any cycle is found, and nothing piles up
