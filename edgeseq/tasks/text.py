@@ -37,7 +37,15 @@ READING_HZ = 25.0
 """Characters a second that a quick reader takes in: the pace of text that is shown as it comes."""
 WARMUP, STRETCH = 64, 512
 
-TRAINING = {"crop": 128, "batch": 32, "label_smoothing": 0.0, "skip": 0.0, "augment": False}
+TRAINING = {
+    "crop": 128,
+    "batch": 32,
+    "label_smoothing": 0.0,
+    "skip": 0.0,
+    "augment": False,
+    "refit": 0.0,
+    "evaluate_every": 100,
+}
 
 
 def load(progress: Progress | None = None) -> NextToken:

@@ -21,7 +21,8 @@ LIKELY = np.log(np.array([0.1, 0.4, 0.2, 0.3], np.float32))
 
 def load(folder, frame, labels):
     torch.manual_seed(0)
-    model = SequenceModel(LSTMSpec(hidden=16), 1, len(labels)).eval()
+    spec, tokens = LSTMSpec(hidden=16), len(frame.vocabulary)
+    model = SequenceModel(spec, 1, len(labels), vocabulary=tokens).eval()
     with torch.no_grad():
         for weight in model.body.parameters():
             weight *= 3  # so that greedy text does not end in one letter
