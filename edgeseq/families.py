@@ -5,5 +5,6 @@ FAMILIES: dict[str, str] = {
     "gru": "recurrent; state is one hidden vector a layer",
     "hybrid": "an LSTM inside each Transformer block; state is that of both",
     "transformer": "causal windowed attention; state is a ring of keys and values",
+    "decoder": "a Transformer that continues tokens; their table is its head, too",
 }
 """Every family by name, with one line for people; its file is the name with `_` for `-`."""
