@@ -1,5 +1,7 @@
 """Sizes and settings that suit a task and a family, chosen on inner validation splits."""
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from edgeseq.models import Spec, load_family
@@ -21,18 +23,22 @@ def default_settings(task: Task, family: str, **changes: Any) -> FitSettings:  #
     return FitSettings(**{**suited, **changes})
 
 
-def default_spec(task: Task, family: str, parameters: int) -> Spec:
+def default_spec(task: Task, family: str, parameters: int, **chosen: Any) -> Spec:  # noqa: ANN401
     """Return the model of `family` with at most `parameters` parameters that suits `task`.
+
+    Of what is `chosen` beforehand the family weighs what its `sized` takes, as `positions`.
 
     Attention sees no further than a crop of the training reaches: a distance that never occurred
     in training is noise in a stream.
     """
     context = min(_crop(task), FORECAST_WINDOW) if task.window is None else _crop(task)
-    spec, outputs = load_family(family).spec, len(task.output.labels)
+    sized: Callable[..., Spec] = load_family(family).spec.sized
+    outputs, taken = len(task.output.labels), signature(sized).parameters
+    weighed = {name: choice for name, choice in chosen.items() if name in taken}
     if not task.frame.vocabulary:
-        return spec.sized(parameters, task.frame.size, outputs, context)
+        return sized(parameters, task.frame.size, outputs, context, **weighed)
     embedding = len(task.frame.vocabulary) * TOKEN_SIZE
-    return spec.sized(max(1, parameters - embedding), TOKEN_SIZE, outputs, context)
+    return sized(max(1, parameters - embedding), TOKEN_SIZE, outputs, context, **weighed)
 
 
 def _crop(task: Task) -> int:
