@@ -4,7 +4,8 @@ As in the R-Transformer (Wang et al. 2019, arXiv:1907.05572): the recurrent laye
 happened, attention reaches back for what it needs, the feed-forward network decides. There the
 layer starts anew in a short window before every frame, so that all frames train at once; here it
 runs on from the first frame, which costs a stream nothing and remembers what is older than the
-window. It is an LSTM because ONNX Runtime has an int8 operator for it and none for a GRU.
+window. It is an LSTM because ONNX Runtime has an int8 operator for it and none for a GRU. What it
+passes on tells the order of frames, so attention needs no positions: fewer nodes, any width.
 
 Sizes: N streams, T frames, F values per frame, D width and hidden units, H heads, K = D / H, M
 feed-forward units, W window, C outputs.
@@ -12,6 +13,7 @@ feed-forward units, W window, C outputs.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain, count
 from typing import Self, cast
 
@@ -22,9 +24,11 @@ from edgeseq.errors import UsageError
 from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import linear, norm
 from edgeseq.export.recurrent import Recurrent
+from edgeseq.families import PositionKind
 from edgeseq.graph.build import GraphBuilder
 from edgeseq.models.attention import Block, final_position, write_window
 from edgeseq.models.family import Body, Family, Spec
+from edgeseq.models.positions import position_parameters, positions_of, width_mistakes
 from edgeseq.models.sizes import check_sizes
 
 _NARROW = 16
@@ -46,24 +50,33 @@ class HybridSpec(Spec):
     window: int = 64
     """Frames that attention can see, the frame itself included."""
     dropout: float = 0.1
+    positions: PositionKind = "none"
+    """How attention knows the order of frames, besides what the recurrent layers tell it."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no model."""
-        pairs = 2 * self.heads  # rotary positions turn pairs of values
-        mistakes = (f"width: {self.width} is not a multiple of 2 x heads = {pairs}",)
-        check_sizes(self.family, asdict(self), mistakes if pairs and self.width % pairs else ())
+        check_sizes(self.family, asdict(self), width_mistakes(self))
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters: LSTM gates with two biases, attention, network, norms."""
         recurrent = 8 * self.width**2 + 8 * self.width
         block = 4 * self.width**2 + 2 * self.width * self.feed_forward
+        ends = (inputs + 1 + outputs) * self.width + position_parameters(self)
         norms = (3 * self.layers + 1) * 2 * self.width
-        return (inputs + 1 + outputs) * self.width + norms + self.layers * (recurrent + block)
+        return ends + norms + self.layers * (recurrent + block)
 
     @classmethod
-    def sized(cls, parameters: int, inputs: int, outputs: int, context: int = 64) -> Self:
+    def sized(
+        cls,
+        parameters: int,
+        inputs: int,
+        outputs: int,
+        context: int = 64,
+        positions: PositionKind = "none",
+    ) -> Self:
         """Return the widest two-block hybrid with M >= D, and M as large as `parameters` allow."""
-        spec = cls(cls.heads, 1, heads=cls.heads // 2, window=context)
+        made = partial(cls, window=context, positions=positions)
+        spec = made(cls.heads, 1, heads=cls.heads // 2)
         least = spec.parameters(inputs, outputs)
         if least > parameters:
             raise UsageError(
@@ -72,7 +85,7 @@ class HybridSpec(Spec):
             )
         for width in chain(range(cls.heads, _NARROW, cls.heads), count(_NARROW, 2 * cls.heads)):
             heads = cls.heads if width >= _NARROW else cls.heads // 2
-            wider = cls(width, width, heads=heads, window=context)
+            wider = made(width, width, heads=heads)
             if wider.parameters(inputs, outputs) > parameters:
                 break
             spec = wider
@@ -114,6 +127,7 @@ class Hybrid(Body):
         super().__init__()
         self.spec = spec
         self.embed = nn.Linear(inputs, spec.width)
+        self.positions = positions_of(spec)
         self.recurrences = nn.ModuleList([Recurrence(spec) for _ in range(spec.layers)])
         self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.layers)])
         self.norm = nn.LayerNorm(spec.width)
@@ -121,7 +135,7 @@ class Hybrid(Body):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Run the whole sequence."""
-        x = self.embed(frames)  # (N, T, D)
+        x = self.positions(self.embed(frames))  # (N, T, D)
         for recurrence, block in self._layers():
             x = block(recurrence(x))
         outputs: Tensor = self.head(self.norm(x))  # (N, T, C)
@@ -129,7 +143,7 @@ class Hybrid(Body):
 
     def final_state(self, frames: Tensor) -> dict[str, Tensor]:
         """Return the state after the whole sequence, by the contract's names."""
-        x = self.embed(frames)
+        x = self.positions(self.embed(frames))
         states: dict[str, Tensor] = {}
         for layer, (recurrence, block) in enumerate(self._layers()):
             states |= recurrence.final_state(x, layer)
@@ -145,12 +159,14 @@ class Hybrid(Body):
         x = linear(graph, x, self.embed, "embed")  # (T, N, D)
         layers = Recurrent(graph, size, stateful=form == "step")
         window = write_window(graph, self.spec, size, form, newest=newest, time_first=True)
+        x = self.positions.write(graph, x, window)
         for layer, (recurrence, block) in enumerate(self._layers()):
             x = recurrence.write(graph, x, layer, layers)
             x = block.write(graph, x, layer, window)
         y = ends.head(norm(graph, x, self.norm, "norm"), self.head.weight, None)
         y = graph.op("Transpose", y, perm=[1, 0, 2])
-        return Built(y, (*layers.states, *window.states), window.target)
+        states = (*layers.states, *window.states)
+        return Built(y, states, window.target, self.positions.period)
 
     def _layers(self) -> Iterator[tuple[Recurrence, Block]]:
         pairs = zip(self.recurrences, self.blocks, strict=True)

@@ -41,11 +41,11 @@ NODES = {
     "gru": (11, 10),
     "gru-sequence": (11, 10),
     "gru-step": (9, 8),
-    "hybrid": (135, 134),
-    "hybrid-step": (57, 56),
-    "transformer": (125, 124),
+    "hybrid": (111, 110),
+    "hybrid-step": (51, 50),
+    "transformer": (124, 123),
     "transformer-sequence": (80, 78),
-    "transformer-static": (115, 107),
+    "transformer-static": (114, 107),
     "transformer-step": (49, 47),
 }
 

@@ -25,7 +25,9 @@ from hypothesis import strategies as st
 from edgeseq.contract import Contract, Frame
 from edgeseq.errors import UsageError
 from edgeseq.export import build_graph, recurrent
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
@@ -295,6 +297,26 @@ def test_wrong_gates_are_seen(family, monkeypatch):
     frames = frames_of(model, 1, 30)
     outputs, _ = Loop(graph).run(frames, [30])
     assert relative_error(outputs, whole(model, frames)) > 0.01
+
+
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_positions_are_known_time_first_too(kind):
+    """As the hybrid's graph has its frames."""
+    spec = HybridSpec(8, 6, layers=1, heads=2, window=3, positions=kind)
+    torch.manual_seed(0)
+    model = SequenceModel(spec, FRAME.size, 3).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    frames = frames_of(model, 3, 20)
+    for cuts, options in (
+        ([1, 7, 12], {}),
+        ([1] * 20, {"frames": 1, "newest": True}),
+        ([20], {"form": "sequence"}),
+    ):
+        graph = build_graph(model, FRAME, LOGITS, producer="test", recipe="test", **options)
+        outputs, _ = Loop(graph).run(frames, cuts)
+        assert relative_error(outputs, whole(model, frames)) < LIMIT
 
 
 def test_newest_step_takes_one_frame_only():

@@ -1,5 +1,7 @@
 """The hybrid is its parts one after the other, remembers past its window, and is sized right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,15 +40,22 @@ def by_hand(weights, x, spec):
         fed[layer] = states[0]
         x = x + hidden
         qkv, out = (weights[f"{block}attention.{name}.weight"] for name in ("qkv", "out"))
-        x = x + attention(norm(x, *of("norm1", block)), qkv, out, spec.heads, spec.window)
+        x = (
+            x
+            + attention(
+                norm(x, *of("norm1", block)), qkv, out, spec.heads, spec.window, spec.positions
+            )[0]
+        )
         up, down = weights[f"{block}up.weight"], weights[f"{block}down.weight"]
         x = x + np.maximum(norm(x, *of("norm2", block)) @ up.T, 0) @ down.T
     x = norm(x, weights["norm.weight"], weights["norm.bias"])
     return x @ weights["head.weight"].T, fed
 
 
-def test_forward_and_state_are_the_parts_by_hand():
-    model = model_of()
+@pytest.mark.parametrize("positions", ["none", "rotary"])
+def test_forward_and_state_are_the_parts_by_hand(positions):
+    spec = replace(SPEC, positions=positions)
+    model = model_of(spec)
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     x = np.random.default_rng(1).normal(size=(2, 30, 4))
     with torch.inference_mode():
@@ -58,7 +67,7 @@ def test_forward_and_state_are_the_parts_by_hand():
         for name in (f"h{n}", f"c{n}", f"past_key_values.{n}.key", f"past_key_values.{n}.value")
     ] + ["cached_position"]
     for stream in range(2):
-        expected, last = by_hand(weights, x[stream], SPEC)
+        expected, last = by_hand(weights, x[stream], spec)
         # cos and sin are float32 on purpose: the graph has them so
         np.testing.assert_allclose(outputs[stream], expected, atol=1e-6)
         for layer, (h, c) in last.items():
@@ -79,15 +88,15 @@ def test_a_frame_is_remembered_when_it_has_left_every_window():
 
 
 @given(
-    half=st.integers(1, 8),
+    size=st.integers(1, 8),
     heads=st.integers(1, 4),
     feed_forward=st.integers(1, 40),
     layers=st.integers(1, 3),
     inputs=st.integers(1, 30),
     outputs=st.integers(1, 20),
 )
-def test_parameters_are_counted_right(half, heads, feed_forward, layers, inputs, outputs):
-    spec = HybridSpec(2 * heads * half, feed_forward, layers, heads)
+def test_parameters_are_counted_right(size, heads, feed_forward, layers, inputs, outputs):
+    spec = HybridSpec(heads * size, feed_forward, layers, heads, window=7)
     with torch.device("meta"):
         model = Hybrid(spec, inputs, outputs)
     assert spec.parameters(inputs, outputs) == sum(p.numel() for p in model.parameters())
@@ -115,8 +124,10 @@ def test_too_few_parameters_says_how_many_would_do():
 
 
 def test_sizes_that_make_no_model_are_named():
-    with pytest.raises(ConfigError, match=r"(?s)hybrid.*width: 12 is not a multiple of 2 x heads"):
-        HybridSpec(12, 4)
+    with pytest.raises(ConfigError, match=r"(?s)hybrid.*width: 10 is not a multiple of heads = 4"):
+        HybridSpec(10, 4)
+    with pytest.raises(ConfigError, match="width: 12 is not a multiple of 2 x heads = 8"):
+        HybridSpec(12, 4, positions="rotary")
     with pytest.raises(ConfigError, match="heads: 0 is not at least 1"):
         HybridSpec(8, 4, heads=0)
 
