@@ -2,7 +2,8 @@
 
 Two kinds of graph look at a window: `Chunk`, for any number of frames a call, knows by age who sees
 whom; `edgeseq.export.ring.OneFrame` has newer operators. A `Chunk` by itself remembers nothing: it
-is the sequence graph. Its subclasses put what they remember before its keys.
+is the sequence graph. Its subclasses put what they remember before its keys: `AnyChunk` of
+`edgeseq.export.ring`, and for comparison those of `edgeseq.export.growing` and `.recompute`.
 """
 
 from abc import ABC, abstractmethod
@@ -49,8 +50,6 @@ class Window(ABC):
     time_first = False
     """Whether frames come `(T, N, D)`, as recurrent operators have them; attention turns its values
     anyway."""
-    positions: str
-    """Each frame's place in its stream, `(N or 1, T)`."""
 
     def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
         self.graph, self.spec, self.size = graph, spec, size
@@ -64,13 +63,26 @@ class Window(ABC):
         """Make `state` an input and an output of the graph."""
         self.states.append(state)
         self.graph.input(state.input, state.dtype, self.size.of(state))
-        self.graph.output(state.output, state.dtype, self.size.of(state))
+        self.graph.output(state.output, state.dtype, self.size.after(state))
 
-    @cached_property
+    def enter(self, x: str, values: int, reach: int) -> str:
+        """Return the frames `(N, S, I)` that the blocks see of a call's `(N, T, I)`.
+
+        Args:
+            x: normalised frames.
+            values: of a frame (`I`).
+            reach: frames that an answer depends on, over all blocks.
+        """
+        return x
+
+    def leave(self, x: str) -> str:
+        """Return of what the blocks made of those `(N, S, D)` the call's own, `(N, T, D)`."""
+        return x
+
+    @property
+    @abstractmethod
     def turn(self) -> str:
         """Each frame's place in a period of 2 W frames, `(N or 1, T)`."""
-        graph = self.graph
-        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def angles(self) -> tuple[str, str]:
         """Return the cosines and sines of the rotary angles, `(2 W, K / 2)`."""
@@ -86,15 +98,26 @@ class Chunk(Window):
 
     target = PORTABLE
 
-    def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
-        super().__init__(graph, spec, size)
-        self.frames = self.count(size.frame.name, axis=1, known=size.frames)  # (1,)
-        self.offsets = self.range(self.frames, size.frames)  # (T,)
-        self.positions = self.place()
+    @cached_property
+    def frames(self) -> str:
+        """How many frames the blocks see, `(1,)`."""
+        return self.count(self.size.frame.name, axis=1, known=self.size.frames)
 
-    def place(self) -> str:
-        """Return the positions of the call's frames, `(N or 1, T)`."""
+    @cached_property
+    def offsets(self) -> str:
+        """0, 1 … for those frames, `(T,)`."""
+        return self.range(self.frames, self.size.frames)
+
+    @cached_property
+    def positions(self) -> str:
+        """Each frame's place in its stream, `(N or 1, T)`."""
         return self.graph.op("Unsqueeze", self.offsets, self.graph.constant([0]))
+
+    @cached_property
+    def turn(self) -> str:
+        """Each frame's place in a period of 2 W frames, `(N or 1, T)`."""
+        graph = self.graph
+        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def keys(self) -> str:
         """Return the frame of each key, relative to the call's first, `(N or 1, S)`."""
@@ -104,6 +127,10 @@ class Chunk(Window):
         """Return all keys or values `(N, H, S, K)`, the `new` ones `(N, H, T, K)` last."""
         return new
 
+    def seen(self, age: str, near: str) -> str:
+        """Return which keys a query may see of those that are `near` enough."""
+        return near
+
     def count(self, value: str, axis: int, known: "int | str") -> str:
         """Return the size `(1,)` of an axis, as a constant where it is known."""
         if isinstance(known, int):
@@ -111,7 +138,7 @@ class Chunk(Window):
         return self.graph.op("Shape", value, start=axis, end=axis + 1)
 
     def range(self, count: str, known: "int | str") -> str:
-        """Return 0, 1 … up to `count` `(1,)`, which is not among them."""
+        """Return 0, 1 … below `count` `(1,)`."""
         graph = self.graph
         if isinstance(known, int):
             return graph.constant(np.arange(known))
@@ -149,7 +176,7 @@ class Chunk(Window):
             graph.op("GreaterOrEqual", age, graph.constant(0)),
             graph.op("Less", age, graph.constant(self.spec.window)),
         )
-        return age, seen
+        return age, self.seen(age, seen)
 
     @cached_property
     def _mask(self) -> str:

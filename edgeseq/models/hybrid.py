@@ -158,7 +158,8 @@ class Hybrid(Body):
         x = graph.op("Transpose", ends.frames(), perm=[1, 0, 2])
         x = linear(graph, x, self.embed, "embed")  # (T, N, D)
         layers = Recurrent(graph, size, stateful=form == "step")
-        window = write_window(graph, self.spec, size, form, newest=newest, time_first=True)
+        window = write_window(graph, self.spec, size, form, newest=newest)
+        window.time_first = True
         x = self.positions.write(graph, x, window)
         for layer, (recurrence, block) in enumerate(self._layers()):
             x = recurrence.write(graph, x, layer, layers)

@@ -288,7 +288,7 @@ def test_second_variant_is_gated_too(run_of, monkeypatch, tmp_path):
     assert not (tmp_path / "bundle").exists()
 
 
-rotary = ring.Rings.angles
+rotary = ring.OneFrame.angles
 
 
 @pytest.mark.parametrize("at", ["gate", "manifest", "swap"])
