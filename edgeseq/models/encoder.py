@@ -67,7 +67,7 @@ class Encoder(Tokens):
         for layer, block in enumerate(before):
             x = block.write(graph, x, layer)
         x = last.write(graph, x, len(before), at=self.at)  # (N, T, 1, D)
-        x = graph.op("Squeeze", x, graph.constant([2], "token_axis"))
+        x = graph.op("Squeeze", x, graph.constant([2], "place_axis"))
         return ends.head(norm(graph, x, self.norm, "norm"), self.head.weight, None)
 
 
