@@ -7,5 +7,6 @@ FAMILIES: dict[str, str] = {
     "encoder": "attention both ways in a whole window; state is the frames before",
     "vit": "patches of a whole window; state is the frames before",
     "cnn": "convolutions over a whole window; state is the frames before",
+    "decoder": "a Transformer that continues tokens; their table is its head, too",
 }
 """Every family by name, with one line for people; its file is the name with `_` for `-`."""
