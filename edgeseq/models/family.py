@@ -65,6 +65,9 @@ class Body(nn.Module, ABC):
 
     forms: ClassVar[tuple[Form, ...]] = ("step", "sequence")
     """What graphs it can write itself as."""
+    at_once: ClassVar[tuple[str, ...]] = ()
+    """Weights, as patterns of their names, of products that a call of one frame makes of several
+    frames: these share a scale there in dynamic int8."""
     asked: Tensor | None = None
     """Frames that the last `forward` answered for while training; only these can be learned from.
     None: all of them."""

@@ -37,6 +37,7 @@ class Sliding(Body):
     """A body made of what it computes of one window."""
 
     forms = ("step", "sequence", "recompute")
+    at_once = ("*",)
 
     def __init__(self, spec: SlidingSizes, inputs: int) -> None:
         super().__init__()
