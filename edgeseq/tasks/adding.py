@@ -36,7 +36,7 @@ def load(_: Progress | None = None, *, length: int = LENGTH) -> Forecast:
         divide=lambda _, fold: split(fold),
         warmup=length - 1,
         span=length,
-        training={"crop": length, "batch": 64, "skip": 0.0},
+        training={"crop": length, "batch": 64, "skip": 0.0, "steps": 600, "evaluate_every": 100},
     )
 
 

