@@ -67,7 +67,7 @@ def test_settings_are_passed_on(walk):
         (
             {"model": "transformer", "sizes": {"hidden": 8}},
             "hidden is no size of a transformer; it has: "
-            "dropout, feed_forward, heads, layers, width, window",
+            "dropout, feed_forward, heads, layers, positions, width, window",
         ),
         (
             {"model": "transformer", "sizes": {"width": 12}},
