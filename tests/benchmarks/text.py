@@ -181,18 +181,18 @@ def page_of(result: dict[str, Any]) -> str:
     ]
     head = ["model", "parameters or n-grams", "file KiB", "bits per character"]
     table = [head, ["---", "--:", "--:", "--:"], *rows]
-    int8, seconds = result["int8"], result["seconds"]
+    int8, seconds, machine = result["int8"], result["seconds"], result["machine"]
     written = "\n\n".join(
         f"{name}:\n\n```\n{result['prompt']}{text}\n```" for name, text in result["texts"].items()
     )
     return f"""\
 # text: the next character of Python source
 
-{result["train_characters"]:,} characters of the standard library of Python {result["machine"]["python"]} to \
-learn from, {result["test_characters"]:,} of other modules to be judged on. `{result["command"]}`, \
-{result["created"]}, on {result["machine"]["cpu"]}; training took {seconds["decoder"]} s (decoder) \
-and {seconds["lstm"]} s (lstm) on one core, which others used, too. n-grams: interpolated modified \
-Kneser-Ney.
+{result["train_characters"]:,} characters of the standard library of Python {machine["python"]} \
+to learn from, {result["test_characters"]:,} of other modules to be judged on. \
+`{result["command"]}`, {result["created"]}, on {machine["cpu"]}; training took \
+{seconds["decoder"]} s (decoder) and {seconds["lstm"]} s (lstm) on one core, which others used, \
+too. n-grams: interpolated modified Kneser-Ney.
 
 {chr(10).join("| " + " | ".join(line) + " |" for line in table)}
 
