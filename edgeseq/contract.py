@@ -158,6 +158,9 @@ class Contract:
     """Fewest frames `T` in one call."""
     chunk_max: int | None = None
     """Most frames `T` in one call, or none where there is no limit."""
+    period: int | None = None
+    """Frames after which the absolute positions that the model adds to its input repeat, as they
+    did in training; none where the answer does not depend on the age of the stream."""
     after_gap: str = "reset: give every state its initial value; frames before a gap do not count"
     """What an app does when frames are missing."""
     version: int = VERSION

@@ -49,6 +49,8 @@ class Built:
     outputs: str
     states: tuple[State, ...]
     target: Target = PORTABLE
+    period: int | None = None
+    """As the contract's."""
 
 
 class Ends:

@@ -21,6 +21,7 @@ from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import norm
 from edgeseq.models.attention import Block, final_position, write_window
 from edgeseq.models.family import Body, Family
+from edgeseq.models.positions import position_parameters, positions_of
 from edgeseq.models.transformer import TransformerSpec
 
 
@@ -39,7 +40,8 @@ class DecoderSpec(TransformerSpec):
         """Count trainable parameters."""
         block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
         table = 0 if inputs == outputs else inputs
-        return (table + outputs + 2) * self.width + self.layers * block
+        ends = (table + outputs + 2) * self.width
+        return ends + self.layers * block + position_parameters(self)
 
 
 class Decoder(Body):
@@ -49,6 +51,7 @@ class Decoder(Body):
         super().__init__()
         self.spec = spec
         self.tokens = None if inputs == outputs else nn.Embedding(inputs, spec.width)
+        self.positions = positions_of(spec)
         self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.layers)])
         self.norm = nn.LayerNorm(spec.width)
         self.head = nn.Linear(spec.width, outputs, bias=False)
@@ -64,7 +67,8 @@ class Decoder(Body):
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         table = self.head.weight if self.tokens is None else self.tokens.weight
-        return F.embedding(tokens, table) * self.scale
+        embedded: Tensor = self.positions(F.embedding(tokens, table) * self.scale)
+        return embedded
 
     def final_state(self, frames: Tensor) -> dict[str, Tensor]:
         """Return the state after the whole sequence, by the contract's names."""
@@ -88,11 +92,12 @@ class Decoder(Body):
             table = graph.constant(self.tokens.weight.detach().numpy(), "tokens")
         x = ends.looked_up(table)
         window = write_window(graph, self.spec, ends.size, form, newest=newest)
+        x = self.positions.write(graph, x, window)
         for layer, block in enumerate(self._blocks()):
             x = block.write(graph, x, layer, window)
         y = norm(graph, x, self.norm, "norm", 1 / self.scale)
         y = ends.head(y, self.head.weight * self.scale, None)
-        return Built(y, tuple(window.states), window.target)
+        return Built(y, tuple(window.states), window.target, self.positions.period)
 
     def _blocks(self) -> Iterable[Block]:
         return cast(Iterable[Block], self.blocks)

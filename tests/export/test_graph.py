@@ -35,9 +35,9 @@ NODES = {
     "gru": (11, 10),
     "gru-sequence": (11, 10),
     "gru-step": (9, 8),
-    "transformer": (125, 124),
+    "transformer": (124, 123),
     "transformer-sequence": (80, 78),
-    "transformer-static": (115, 107),
+    "transformer-static": (114, 107),
     "transformer-step": (49, 47),
 }
 
