@@ -5,6 +5,7 @@ from typing import Literal, get_args
 FAMILIES: dict[str, str] = {
     "lstm": "recurrent; state is one hidden and one cell vector a layer",
     "gru": "recurrent; state is one hidden vector a layer",
+    "hybrid": "an LSTM inside each Transformer block; state is that of both",
     "transformer": "causal windowed attention; state is a ring of keys and values",
     "decoder": "a Transformer that continues tokens; their table is its head, too",
 }

@@ -30,6 +30,7 @@ _TUNING = {"task", "qat", "recipe", "steps", "accelerator", "resume", "run", "as
     help="Parameters at most; sizes the model.",
 )
 @click.option("--hidden", type=int, help="Recurrent layers: hidden units, instead of --params.")
+@click.option("--projection", type=int, help="LSTM: values the hidden state is projected to.")
 @click.option("--width", type=int, help="Attention: width, instead of --params.")
 @click.option("--feed-forward", type=int, help="Attention: feed-forward units.")
 @click.option("--layers", type=int, help="Layers or blocks.")

@@ -2,7 +2,8 @@
 
 Two kinds of graph look at a window: `Chunk`, for any number of frames a call, knows by age who sees
 whom; `edgeseq.export.ring.OneFrame` has newer operators. A `Chunk` by itself remembers nothing: it
-is the sequence graph. Its subclasses put what they remember before its keys.
+is the sequence graph. Its subclasses put what they remember before its keys: `AnyChunk` of
+`edgeseq.export.ring`, and for comparison those of `edgeseq.export.growing` and `.recompute`.
 """
 
 from abc import ABC, abstractmethod
@@ -46,8 +47,9 @@ class Window(ABC):
     """How the blocks of one graph attend, and the states that it declares for that."""
 
     target: Target
-    positions: str
-    """Each frame's place in its stream, `(N or 1, T)`."""
+    time_first = False
+    """Whether frames come `(T, N, D)`, as recurrent operators have them; attention turns its values
+    anyway."""
 
     def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
         self.graph, self.spec, self.size = graph, spec, size
@@ -55,19 +57,32 @@ class Window(ABC):
 
     @abstractmethod
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
-        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`."""
+        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`, or both time first."""
 
     def declare(self, state: State) -> None:
         """Make `state` an input and an output of the graph."""
         self.states.append(state)
         self.graph.input(state.input, state.dtype, self.size.of(state))
-        self.graph.output(state.output, state.dtype, self.size.of(state))
+        self.graph.output(state.output, state.dtype, self.size.after(state))
 
-    @cached_property
+    def enter(self, x: str, values: int, reach: int) -> str:
+        """Return the frames `(N, S, I)` that the blocks see of a call's `(N, T, I)`.
+
+        Args:
+            x: normalised frames.
+            values: of a frame (`I`).
+            reach: frames that an answer depends on, over all blocks.
+        """
+        return x
+
+    def leave(self, x: str) -> str:
+        """Return of what the blocks made of those `(N, S, D)` the call's own, `(N, T, D)`."""
+        return x
+
+    @property
+    @abstractmethod
     def turn(self) -> str:
         """Each frame's place in a period of 2 W frames, `(N or 1, T)`."""
-        graph = self.graph
-        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def angles(self) -> tuple[str, str]:
         """Return the cosines and sines of the rotary angles, `(2 W, K / 2)`."""
@@ -83,15 +98,26 @@ class Chunk(Window):
 
     target = PORTABLE
 
-    def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
-        super().__init__(graph, spec, size)
-        self.frames = self.count(size.frame.name, axis=1, known=size.frames)  # (1,)
-        self.offsets = self.range(self.frames, size.frames)  # (T,)
-        self.positions = self.place()
+    @cached_property
+    def frames(self) -> str:
+        """How many frames the blocks see, `(1,)`."""
+        return self.count(self.size.frame.name, axis=1, known=self.size.frames)
 
-    def place(self) -> str:
-        """Return the positions of the call's frames, `(N or 1, T)`."""
+    @cached_property
+    def offsets(self) -> str:
+        """0, 1 … for those frames, `(T,)`."""
+        return self.range(self.frames, self.size.frames)
+
+    @cached_property
+    def positions(self) -> str:
+        """Each frame's place in its stream, `(N or 1, T)`."""
         return self.graph.op("Unsqueeze", self.offsets, self.graph.constant([0]))
+
+    @cached_property
+    def turn(self) -> str:
+        """Each frame's place in a period of 2 W frames, `(N or 1, T)`."""
+        graph = self.graph
+        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def keys(self) -> str:
         """Return the frame of each key, relative to the call's first, `(N or 1, S)`."""
@@ -101,6 +127,10 @@ class Chunk(Window):
         """Return all keys or values `(N, H, S, K)`, the `new` ones `(N, H, T, K)` last."""
         return new
 
+    def seen(self, age: str, near: str) -> str:
+        """Return which keys a query may see of those that are `near` enough."""
+        return near
+
     def count(self, value: str, axis: int, known: "int | str") -> str:
         """Return the size `(1,)` of an axis, as a constant where it is known."""
         if isinstance(known, int):
@@ -108,18 +138,19 @@ class Chunk(Window):
         return self.graph.op("Shape", value, start=axis, end=axis + 1)
 
     def range(self, count: str, known: "int | str") -> str:
-        """Return 0, 1 … up to `count` `(1,)`, which is not among them."""
+        """Return 0, 1 … below `count` `(1,)`."""
         graph = self.graph
         if isinstance(known, int):
             return graph.constant(np.arange(known))
         return graph.op("Range", graph.constant(0), graph.op("Squeeze", count), graph.constant(1))
 
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
-        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`."""
+        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`, or both time first."""
         graph, spec = self.graph, self.spec
+        apart, together = ([1, 2, 0, 3], [2, 0, 1, 3]) if self.time_first else ([0, 2, 1, 3],) * 2
         heads, size = spec.heads, spec.width // spec.heads
         qkv = graph.op("Reshape", qkv, graph.constant([0, 0, 3 * heads, size]))
-        qkv = graph.op("Transpose", qkv, perm=[0, 2, 1, 3])  # (N, 3 H, T, K)
+        qkv = graph.op("Transpose", qkv, perm=apart)  # (N, 3 H, T, K)
         if spec.positions == "rotary":
             qk, v = graph.split(qkv, [2 * heads, heads], axis=1)
             q, k = graph.split(self._rotate(qk), [heads, heads], axis=1)
@@ -130,7 +161,7 @@ class Chunk(Window):
         bias = self._mask if distances is None else self._biases(layer, distances)
         scores = graph.op("Add", scores, bias)  # (N, H, T, S)
         y = graph.op("MatMul", graph.op("Softmax", scores, axis=-1), v)  # (N, H, T, K)
-        y = graph.op("Transpose", y, perm=[0, 2, 1, 3])
+        y = graph.op("Transpose", y, perm=together)
         return graph.op("Reshape", y, graph.constant([0, 0, spec.width]))
 
     @cached_property
@@ -145,7 +176,7 @@ class Chunk(Window):
             graph.op("GreaterOrEqual", age, graph.constant(0)),
             graph.op("Less", age, graph.constant(self.spec.window)),
         )
-        return age, seen
+        return age, self.seen(age, seen)
 
     @cached_property
     def _mask(self) -> str:

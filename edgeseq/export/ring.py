@@ -24,24 +24,11 @@ import numpy as np
 
 from edgeseq.contract import State
 from edgeseq.export.attention import AttentionSizes, Chunk, Distances, Window
+from edgeseq.export.counter import advance
 from edgeseq.export.ends import NEWEST, Size
 from edgeseq.graph.build import GraphBuilder
 
-
-def _position(spec: AttentionSizes) -> State:
-    meaning = "frames since the reset; after 3 W - 1 follows W, so it never grows"
-    if spec.positions in ("sinusoidal", "learned"):
-        meaning += (
-            f"; absolute positions repeat every 2 W = {2 * spec.window} frames, as in training"
-        )
-    return State(
-        input="cached_position",
-        output="new_cached_position",
-        shape=("N",),
-        dtype="int64",
-        meaning=meaning,
-        in_place=True,
-    )
+_COUNTED = "frames since the reset; after 3 W - 1 follows W, so it never grows"
 
 
 def _cache(layer: int, what: str, spec: AttentionSizes) -> State:
@@ -55,25 +42,6 @@ def _cache(layer: int, what: str, spec: AttentionSizes) -> State:
     )
 
 
-def _advance(window: Window, frames: str, count: "int | str") -> str:
-    """Write the position after `frames`, `count` if it is known; return it unwrapped, `(N,)`.
-
-    Nothing else may read the position before: the Add does, and the write waits for it.
-    """
-    graph, size, state = window.graph, window.spec.window, _position(window.spec)
-    window.declare(state)
-    moved = graph.op("Add", state.input, frames)
-    # moved < 3 W ? moved : W + (moved - W) mod 2 W, which is W where one frame was added
-    wrapped = graph.constant(size, "window")
-    if count != 1:
-        wrapped = graph.op("Sub", moved, "window")
-        wrapped = graph.op("Mod", wrapped, graph.constant(2 * size, "period"))
-        wrapped = graph.op("Add", wrapped, "window")
-    early = graph.op("Less", moved, graph.constant(3 * size, "wrap"))
-    graph.op("Where", early, moved, wrapped, to=state.output)
-    return moved
-
-
 class OneFrame(Window):
     """Overwrite the oldest key, then attend to the whole ring."""
 
@@ -81,7 +49,7 @@ class OneFrame(Window):
 
     def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
         super().__init__(graph, spec, size)
-        moved = _advance(self, graph.constant(1, "one"), 1)  # (N,)
+        moved = advance(self, graph.constant(1, "one"), 1, spec.window, _COUNTED)  # (N,)
         position = graph.op("Sub", moved, "one")
         self.slot = graph.op("Mod", position, graph.constant(spec.window, "slots"))
         self.filled = graph.op("Min", moved, "slots")  # keys the query may see
@@ -95,7 +63,7 @@ class OneFrame(Window):
         return graph.op("Unsqueeze", turn, graph.constant([1]))
 
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
-        """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`."""
+        """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`, or both time first."""
         graph, spec = self.graph, self.spec
         q, k, v = self._apart(qkv)
         rings = []
@@ -107,12 +75,13 @@ class OneFrame(Window):
         # No past: ring slots are unordered keys, of which the first `filled` count.
         bias = "" if distances is None else self._biases(layer, distances)
         y = graph.op("Attention", q, *rings, bias, "", "", self.filled, scale=1.0)  # (N, H, 1, K)
-        return graph.op("Reshape", y, graph.constant([0, 1, spec.width]))
+        shape = [1, -1, spec.width] if self.time_first else [-1, 1, spec.width]
+        return graph.op("Reshape", y, graph.constant(shape))
 
     def _apart(self, qkv: str) -> tuple[str, str, str]:
         """Cut `(N, 1, 3 D)` into queries, keys and values `(N, H, 1, K)`, rotated if need be."""
         graph, heads, size = self.graph, self.spec.heads, self.spec.width // self.spec.heads
-        qkv = graph.op("Reshape", qkv, graph.constant([0, 3 * heads, 1, size]))  # (N, 3 H, 1, K)
+        qkv = graph.op("Reshape", qkv, graph.constant([-1, 3 * heads, 1, size]))  # (N, 3 H, 1, K)
         if self.spec.positions != "rotary":
             q, k, v = graph.split(qkv, [heads, heads, heads], axis=1)
             return q, k, v
@@ -149,13 +118,18 @@ class AnyChunk(Chunk):
         self.slots = self._ring_indices()
         self.newest = self._newest()
 
-    def place(self) -> str:
-        """Return the positions of the chunk's frames, `(N, T)`."""
+    @cached_property
+    def first(self) -> str:
+        """Each stream's position before the call, `(N, 1)`."""
         graph = self.graph
-        moved = _advance(self, self.frames, self.size.frames)
+        moved = advance(self, self.frames, self.size.frames, self.spec.window, _COUNTED)
         moved = graph.op("Unsqueeze", moved, graph.constant([1], "axis_1"))  # (N, 1)
-        self.first = graph.op("Sub", moved, self.frames)
-        return graph.op("Add", self.first, self.offsets)
+        return graph.op("Sub", moved, self.frames)
+
+    @cached_property
+    def positions(self) -> str:
+        """The positions of the chunk's frames, `(N, T)`."""
+        return self.graph.op("Add", self.first, self.offsets)
 
     def keys(self) -> str:
         """Return the frame of each slot, then of the chunk's own, `(N, W + T)`."""

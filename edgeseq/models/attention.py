@@ -14,8 +14,10 @@ from edgeseq.contract import Form
 from edgeseq.errors import UsageError
 from edgeseq.export.attention import AttentionSizes, Chunk, Distances, Window
 from edgeseq.export.ends import Size
+from edgeseq.export.growing import Growing
 from edgeseq.export.layers import linear, norm
 from edgeseq.export.positions import rotary_angles
+from edgeseq.export.recompute import Recomputed
 from edgeseq.export.ring import AnyChunk, OneFrame
 from edgeseq.graph.build import GraphBuilder
 
@@ -151,6 +153,11 @@ class Block(nn.Module):
             states[f"past_key_values.{layer}.{what}"] = ring
         return states
 
+    def every_state(self, x: Tensor, layer: int) -> dict[str, Tensor]:
+        """Return the keys and values of all of `x` `(N, T, D)`, by name."""
+        k, v = self.attention.keys_values(self.norm1(x))
+        return {f"past_key_values.{layer}.{w}": e for w, e in (("key", k), ("value", v))}
+
     def write(self, graph: GraphBuilder, x: str, layer: int, window: Window) -> str:
         """Write the block into a graph; `window` is how it attends."""
         attention, name = self.attention, f"blocks.{layer}"
@@ -166,21 +173,27 @@ class Block(nn.Module):
         return graph.op("Add", x, linear(graph, y, self.down, f"{name}.down"))
 
 
-def final_position(x: Tensor, window: int) -> dict[str, Tensor]:
-    """Return the position after all of `x` `(N, T, D)`, by name: see `edgeseq.export.ring`."""
-    length = x.shape[1]
-    position = length if length < 3 * window else window + (length - window) % (2 * window)
+_WINDOWS: dict[Form, type[Window]] = {
+    "step": AnyChunk,
+    "sequence": Chunk,
+    "recompute": Recomputed,
+    "growing-cache": Growing,
+}
+
+
+def final_position(x: Tensor, window: int, least: int | None = None) -> dict[str, Tensor]:
+    """Return the position after all of `x` `(N, T, D)`, by name: see `edgeseq.export.counter`."""
+    length, least, period = x.shape[1], least or window, 2 * window
+    position = length if length < least + period else least + (length - least) % period
     return {"cached_position": torch.full((len(x),), position)}
 
 
 def write_window(
     graph: GraphBuilder, spec: AttentionSizes, size: Size, form: Form, *, newest: bool
 ) -> Window:
-    """Return how the blocks of a graph of `form` attend: for any chunk, or for one frame."""
-    if form == "sequence":
-        return Chunk(graph, spec, size)
-    if not newest:
-        return AnyChunk(graph, spec, size)
+    """Return how the blocks of a graph of `form` attend; `step`: to any chunk, or to one frame."""
+    if form != "step" or not newest:
+        return _WINDOWS[form](graph, spec, size)
     if size.frames != 1:
         raise UsageError(f"the step graph takes 1 frame a call, not {size.frames}")
     return OneFrame(graph, spec, size)

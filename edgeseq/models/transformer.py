@@ -16,6 +16,7 @@ from functools import partial
 from typing import Self, cast
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edgeseq.contract import Form
 from edgeseq.errors import UsageError
@@ -47,6 +48,11 @@ class TransformerSpec(Spec):
     def __post_init__(self) -> None:
         """Refuse sizes that make no model."""
         check_sizes("transformer", asdict(self), width_mistakes(self))
+
+    @property
+    def reach(self) -> int:
+        """Frames that an answer depends on, over all blocks."""
+        return self.layers * (self.window - 1) + 1
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
@@ -86,6 +92,8 @@ class TransformerSpec(Spec):
 class Transformer(Body):
     """Normalised frames `(N, T, F)` → outputs `(N, T, C)`, from an empty window."""
 
+    forms = ("step", "sequence", "recompute", "growing-cache")
+
     def __init__(self, spec: TransformerSpec, inputs: int, outputs: int) -> None:
         super().__init__()
         self.spec = spec
@@ -112,15 +120,32 @@ class Transformer(Body):
             x = block(x)
         return states | final_position(x, self.spec.window)
 
+    def state_after(self, frames: Tensor, form: Form) -> dict[str, Tensor]:
+        """Return the state of a graph of `form` after the whole sequence, by its names."""
+        if form == "recompute":
+            kept = max(1, self.spec.reach - 1)
+            cached = F.pad(frames, (0, 0, kept, 0))[:, -kept:]
+            return {"cached_frames": cached, **final_position(frames, self.spec.window, kept)}
+        if form != "growing-cache":
+            return self.final_state(frames)
+        x = self.positions(self.embed(frames))
+        states: dict[str, Tensor] = {}
+        for layer, block in enumerate(self._blocks()):
+            states |= block.every_state(x, layer)
+            x = block(x)
+        return states
+
     def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
-        """Write the graph: embedding, blocks, head; the window's ring holds the states."""
+        """Write the graph: embedding, blocks, head; the window holds the states."""
         graph = ends.graph
-        x = linear(graph, ends.frames(), self.embed, "embed")  # (N, T, D)
         window = write_window(graph, self.spec, ends.size, form, newest=newest)
+        x = window.enter(ends.frames(), self.embed.in_features, self.spec.reach)
+        x = linear(graph, x, self.embed, "embed")  # (N, S, D)
         x = self.positions.write(graph, x, window)
         for layer, block in enumerate(self._blocks()):
             x = block.write(graph, x, layer, window)
-        y = ends.head(norm(graph, x, self.norm, "norm"), self.head.weight, None)
+        x = norm(graph, window.leave(x), self.norm, "norm")  # (N, T, D)
+        y = ends.head(x, self.head.weight, None)
         return Built(y, tuple(window.states), window.target, self.positions.period)
 
     def _blocks(self) -> Iterable[Block]:

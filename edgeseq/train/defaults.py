@@ -32,13 +32,13 @@ def default_spec(task: Task, family: str, parameters: int, **chosen: Any) -> Spe
     Attention sees no further than a crop of the training reaches: a distance that never occurred
     in training is noise in a stream.
     """
-    spec, outputs, crop = load_family(family).spec, len(task.output.labels), _crop(task)
-    vocabulary = len(task.frame.vocabulary)
-    require_tokens(spec, vocabulary)
-    sized: Callable[..., Spec] = spec.sized
+    family_spec, outputs = load_family(family).spec, len(task.output.labels)
+    sized: Callable[..., Spec] = family_spec.sized
     taken = signature(sized).parameters
     weighed = {name: choice for name, choice in chosen.items() if name in taken}
-    if spec.takes_tokens:
+    vocabulary, crop = len(task.frame.vocabulary), _crop(task)
+    require_tokens(family_spec, vocabulary)
+    if family_spec.takes_tokens:
         return sized(parameters, vocabulary, outputs, crop, **weighed)
     if vocabulary:
         left = parameters - vocabulary * TOKEN_SIZE

@@ -44,6 +44,12 @@ def attention(x, qkv, out, heads, window, positions="rotary", distances=None, st
     return y @ out.T, *(np.array(part) for part in zip(*cache, strict=True))
 
 
+def norm(x, weight, bias):
+    """Give every row of `(T, D)` mean 0 and variance 1, then a scale and an offset."""
+    scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    return scaled * weight + bias
+
+
 def transformer(x, weights, spec, start=0):
     """Run `(T, F)` through a Transformer's `weights` by name; frame 0 is the stream's `start`th.
 
@@ -51,8 +57,7 @@ def transformer(x, weights, spec, start=0):
     """
 
     def normed(x, name):
-        scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        return norm(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     x = x @ weights["embed.weight"].T + weights["embed.bias"]
     frames, width = x.shape
@@ -77,20 +82,25 @@ def transformer(x, weights, spec, start=0):
 
 
 def lstm(x, layers):
-    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come i, f, g, o."""
+    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come i, f, g, o.
+
+    With a fifth matrix, `W_hr`, it makes the hidden state of what the gates give.
+    """
 
     def sigmoid(z):
         return 1 / (1 + np.exp(-z))
 
     states = []
-    for w_ih, w_hh, b_ih, b_hh in layers:
-        hidden = w_hh.shape[1]
-        h, c, outputs = np.zeros(hidden), np.zeros(hidden), []
+    for w_ih, w_hh, b_ih, b_hh, *w_hr in layers:
+        hidden = len(w_hh) // 4
+        h, c, outputs = np.zeros(w_hh.shape[1]), np.zeros(hidden), []
         for frame in x:
             gates = w_ih @ frame + b_ih + w_hh @ h + b_hh
             i, f, g, o = (gates[n * hidden : (n + 1) * hidden] for n in range(4))
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
+            for projection in w_hr:
+                h = projection @ h
             outputs.append(h)
         x = np.array(outputs)
         states.append((h, c))

@@ -13,6 +13,7 @@ from edgeseq.export import build_graph
 from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.file import quantize_file
@@ -25,7 +26,9 @@ from edgeseq.workflows.evidence import frame_by_frame
 
 SPECS = {
     "lstm": LSTMSpec(40, dropout=0.5),
+    "lstm-projected": LSTMSpec(40, projection=16, dropout=0.5),
     "gru": GRUSpec(40, dropout=0.5),
+    "hybrid": HybridSpec(24, 40, heads=2, window=24, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
 }
 BUNDLE = load_bundle(Path(__file__).parents[1] / "golden" / "har-lstm")
@@ -73,7 +76,7 @@ def test_the_twin_says_what_the_file_says(family, name, tmp_path):
     rounding, error = compare(fp32, file), compare(file, twin)
     assert rounding.noise > 1e-3, "the file does round"
     assert np.median(np.abs(file - twin)) < 1e-5 < np.median(np.abs(file - fp32)) / 10
-    carried_on = family == "transformer" and name != "int4-weights"
+    carried_on = family in ("hybrid", "transformer") and name != "int4-weights"
     assert error.noise < rounding.noise / (4 if carried_on else 10)
 
 
@@ -122,11 +125,14 @@ def test_dropout_is_for_training_only(family):
 
 
 RECURRENT = {"W0", "R0", "W1", "R1", "head"}
-BLOCK = ("attention.qkv", "attention.out", "up", "down")
+PARTS = ("attention.qkv", "attention.out", "up", "down")
+BLOCKS = {"embed", *(f"blocks.{n}.{part}" for n in (0, 1) for part in PARTS)}
 NAMES = {
     "lstm": RECURRENT,
+    "lstm-projected": RECURRENT | {"P0", "P1"},
     "gru": RECURRENT,
-    "transformer": {"embed", "head", *(f"blocks.{n}.{part}" for n in (0, 1) for part in BLOCK)},
+    "hybrid": RECURRENT | BLOCKS,
+    "transformer": BLOCKS | {"head"},
 }
 
 
