@@ -106,7 +106,7 @@ def train(
     with Bar() as bar:
 
         def show(step: int, steps: int, loss: float, best: float | None) -> None:
-            note = f"loss {loss:.3f}" + (f", validation {best:.1f}" if best is not None else "")
+            note = f"loss {loss:.3f}" + (f", validation {best:.2f}" if best is not None else "")
             bar.update(step, steps, note)
 
         if qat:

@@ -97,15 +97,28 @@ class Transformer(Body):
     def __init__(self, spec: TransformerSpec, inputs: int, outputs: int) -> None:
         super().__init__()
         self.spec = spec
-        self.embed = nn.Linear(inputs, spec.width)
+        self.embed = self.embedding(inputs)
         self.positions = positions_of(spec)
         self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.layers)])
         self.norm = nn.LayerNorm(spec.width)
         self.head = nn.Linear(spec.width, outputs, bias=False)
 
+    def embedding(self, inputs: int) -> nn.Module:
+        """Return what maps the `inputs` of what enters to the width."""
+        return nn.Linear(inputs, self.spec.width)
+
+    def entering(self, frames: Tensor) -> Tensor:
+        """Return what is known of each frame before any other is looked at, `(N, T, I)`."""
+        return frames
+
+    def embedded(self, frames: Tensor) -> Tensor:
+        """Return what the first block is fed, `(N, T, D)`."""
+        x: Tensor = self.positions(self.embed(self.entering(frames)))
+        return x
+
     def forward(self, frames: Tensor) -> Tensor:
         """Run the whole sequence."""
-        x = self.positions(self.embed(frames))  # (N, T, D)
+        x = self.embedded(frames)  # (N, T, D)
         for block in self._blocks():
             x = block(x)
         outputs: Tensor = self.head(self.norm(x))  # (N, T, C)
@@ -113,7 +126,7 @@ class Transformer(Body):
 
     def final_state(self, frames: Tensor) -> dict[str, Tensor]:
         """Return the state after the whole sequence, by the contract's names."""
-        x = self.positions(self.embed(frames))
+        x = self.embedded(frames)
         states: dict[str, Tensor] = {}
         for layer, block in enumerate(self._blocks()):
             states |= block.final_state(x, layer)
@@ -124,11 +137,11 @@ class Transformer(Body):
         """Return the state of a graph of `form` after the whole sequence, by its names."""
         if form == "recompute":
             kept = max(1, self.spec.reach - 1)
-            cached = F.pad(frames, (0, 0, kept, 0))[:, -kept:]
+            cached = F.pad(self.entering(frames), (0, 0, kept, 0))[:, -kept:]
             return {"cached_frames": cached, **final_position(frames, self.spec.window, kept)}
         if form != "growing-cache":
             return self.final_state(frames)
-        x = self.positions(self.embed(frames))
+        x = self.embedded(frames)
         states: dict[str, Tensor] = {}
         for layer, block in enumerate(self._blocks()):
             states |= block.every_state(x, layer)
@@ -139,14 +152,23 @@ class Transformer(Body):
         """Write the graph: embedding, blocks, head; the window holds the states."""
         graph = ends.graph
         window = write_window(graph, self.spec, ends.size, form, newest=newest)
-        x = window.enter(ends.frames(), self.embed.in_features, self.spec.reach)
-        x = linear(graph, x, self.embed, "embed")  # (N, S, D)
+        x = window.enter(*self.write_entering(ends), self.spec.reach)
+        if isinstance(self.embed, nn.Linear):
+            x = linear(graph, x, self.embed, "embed")  # (N, S, D)
         x = self.positions.write(graph, x, window)
         for layer, block in enumerate(self._blocks()):
             x = block.write(graph, x, layer, window)
-        x = norm(graph, window.leave(x), self.norm, "norm")  # (N, T, D)
-        y = ends.head(x, self.head.weight, None)
+        y = self.write_head(ends, window.leave(x))  # from (N, T, D)
         return Built(y, tuple(window.states), window.target, self.positions.period)
+
+    def write_entering(self, ends: Ends) -> tuple[str, int]:
+        """Write what `entering` returns; say how many values a frame it has."""
+        assert isinstance(self.embed, nn.Linear)
+        return ends.frames(), self.embed.in_features
+
+    def write_head(self, ends: Ends, x: str) -> str:
+        """Write the last norm and the head."""
+        return ends.head(norm(ends.graph, x, self.norm, "norm"), self.head.weight, None)
 
     def _blocks(self) -> Iterable[Block]:
         return cast(Iterable[Block], self.blocks)

@@ -1,6 +1,7 @@
 """A decoder against the formulas it follows, and its graphs against its whole sequence."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -20,9 +21,9 @@ OUTPUTS = {"tied": LETTERS, "untied": ("vowel", "consonant", "neither")}
 SPEC = DecoderSpec(WIDTH, 20, layers=2, heads=2, window=WINDOW)
 
 
-def model_of(labels):
+def model_of(labels, spec=SPEC):
     torch.manual_seed(0)
-    model = SequenceModel(SPEC, 1, len(labels), vocabulary=len(LETTERS)).eval()
+    model = SequenceModel(spec, 1, len(labels), vocabulary=len(LETTERS)).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # livelier than what training starts from
             parameter.mul_(1.5).add_(torch.randn_like(parameter) * 0.05)
@@ -65,21 +66,44 @@ def test_without_blocks_it_is_the_product_of_two_rows():
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("how", [{}, {"frames": 1, "newest": True}, {"form": "sequence"}], ids=str)
-def test_its_graphs_say_what_the_whole_sequence_says(labels, how):
+WAYS = {
+    "any chunk": {},
+    "one frame": {"frames": 1, "newest": True},
+    "recompute": {"form": "recompute"},
+    "growing cache": {"form": "growing-cache"},
+    "sequence": {"form": "sequence"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_its_graphs_say_what_the_whole_sequence_says(labels, way):
     model, frames = model_of(labels), tokens(3, 5 * WINDOW + 2)
     output = Output(kind="logits", labels=labels)
-    loop = Loop(build_graph(model, FRAME, output, producer="test", recipe="test", **how))
+    loop = Loop(build_graph(model, FRAME, output, producer="test", recipe="test", **WAYS[way]))
     total = frames.shape[1]
-    cuts = [total] if "form" in how else [1] * total if how else [1, 2 * WINDOW + 1, 5, 1, 1, 11]
-    outputs, state = loop.run(frames, cuts)
+    cuts = {"sequence": [total], "one frame": [1] * total}
+    outputs, state = loop.run(frames, cuts.get(way, [1, 2 * WINDOW + 1, 5, 1, 1, 11]))
     with torch.inference_mode():
         whole = model(torch.from_numpy(frames)).numpy()
-        states = model.final_state(torch.from_numpy(frames))
+        states = model.final_state(torch.from_numpy(frames), loop.contract.form)
     np.testing.assert_allclose(outputs, whole, rtol=0, atol=1e-5)
+    assert state.keys() == ({} if way == "sequence" else states).keys()
     for name, value in state.items():
         np.testing.assert_allclose(value, states[name], rtol=0, atol=1e-5)
-    assert state.keys() == ({} if "form" in how else states).keys()
+
+
+@pytest.mark.parametrize("positions", ["learned", "relative"])
+def test_knows_order_in_the_transformers_other_ways(positions):
+    spec = replace(SPEC, positions=positions)
+    model, frames = model_of(LETTERS, spec), tokens(2, 5 * WINDOW)
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert counted == spec.parameters(len(LETTERS), len(LETTERS))
+    output = Output(kind="logits", labels=LETTERS)
+    loop = Loop(build_graph(model, FRAME, output, producer="test", recipe="test"))
+    outputs, _ = loop.run(frames, [1, 2 * WINDOW + 1, 3 * WINDOW - 2])
+    with torch.inference_mode():
+        whole = model(torch.from_numpy(frames)).numpy()
+    np.testing.assert_allclose(outputs, whole, rtol=0, atol=1e-5)
 
 
 def test_the_file_holds_the_table_once():
