@@ -18,13 +18,14 @@ from typing import Any
 from edgeseq import files
 from edgeseq.bench.machine import this_machine
 from edgeseq.bundle import Bundle, load_bundle
+from edgeseq.claims.paired import compare
 from edgeseq.models.decoder import DecoderSpec
 from edgeseq.runtime import StreamModel, StreamSession, generate
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Recording, Task
 from edgeseq.tasks.ngrams import NGrams
 from edgeseq.tokens import decode, encode
-from edgeseq.train import Checkpoint, default_settings, default_spec, fit
+from edgeseq.train import Checkpoint, default_settings, default_spec, fit, predictor
 from edgeseq.workflows.export import export_run
 from edgeseq.workflows.quantize import quantize_bundle
 
@@ -56,7 +57,7 @@ def main() -> None:
     task = load_task("text")
     decoder, lstm = trained(task, arguments.runs)
     bundle = bundled(arguments.runs)
-    result = {
+    result: dict[str, Any] = {
         "command": "python tests/benchmarks/text.py",
         "created": time.strftime("%Y-%m-%d"),
         "machine": asdict(this_machine()),
@@ -64,6 +65,7 @@ def main() -> None:
         "test_characters": _characters(task.split().test),
         "rows": [*networks(bundle, decoder, lstm), *ngrams(task)],
         "int8": lost(bundle),
+        "against_ngram": against_ngram(task, decoder),
         "seconds": {"decoder": round(decoder.seconds), "lstm": round(lstm.seconds)},
         "prompt": PROMPT,
         "texts": texts(bundle),
@@ -156,6 +158,27 @@ def lost(bundle: Bundle) -> dict[str, Any]:
     }
 
 
+def against_ngram(task: Task, decoder: Checkpoint) -> dict[str, Any]:
+    """Return what the decoder costs more than the longest n-grams, stretch by stretch."""
+    split = task.split()
+    longest = NGrams(split.train, ORDERS[-1], len(task.frame.vocabulary))
+    paired = compare(
+        task.losses(longest, split.test), task.losses(predictor(decoder.model), split.test)
+    )
+    assert paired is not None, "there are stretches enough"
+    modules = {
+        "n-grams": task.score(longest, split.test).per_subject,
+        "decoder": decoder.scores["test"].per_subject,
+    }
+    return {
+        "change": paired.drop,
+        "low": paired.low,
+        "high": paired.high,
+        "clusters": f"{paired.clusters} {paired.by}",
+        "modules": modules,
+    }
+
+
 def texts(bundle: Bundle) -> dict[str, str]:
     """Return what the int8 file writes after the prompt, in several ways."""
     model = StreamModel.load(bundle.path, variant="step-int8")
@@ -182,6 +205,11 @@ def page_of(result: dict[str, Any]) -> str:
     head = ["model", "parameters or n-grams", "file KiB", "bits per character"]
     table = [head, ["---", "--:", "--:", "--:"], *rows]
     int8, seconds, machine = result["int8"], result["seconds"], result["machine"]
+    pair = result["against_ngram"]
+    by_module = ", ".join(
+        f"{name} {pair['modules']['decoder'][name]:.2f} against {bits:.2f}"
+        for name, bits in pair["modules"]["n-grams"].items()
+    )
     written = "\n\n".join(
         f"{name}:\n\n```\n{result['prompt']}{text}\n```" for name, text in result["texts"].items()
     )
@@ -195,6 +223,9 @@ to learn from, {result["test_characters"]:,} of other modules to be judged on. \
 too. n-grams: interpolated modified Kneser-Ney.
 
 {chr(10).join("| " + " | ".join(line) + " |" for line in table)}
+
+The decoder needs {pair["change"]:+.1f} % ({pair["low"]:+.1f} to {pair["high"]:+.1f}, over \
+{pair["clusters"]}) of the {ORDERS[-1]}-gram's bits: {by_module}.
 
 int8 costs {int8["drop"]:.2f} ({int8["low"]:.2f} to {int8["high"]:.2f}) {int8["unit"]} bits, over \
 {int8["clusters"]}; {int8["int8_weights"]:.0%} of the weights that multiply run in integers. The \
