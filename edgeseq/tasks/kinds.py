@@ -24,13 +24,16 @@ from edgeseq.tasks.splits import Divide, check_fold
 Vary = Callable[[Array, np.random.Generator], Array]
 """A batch of raw frames `(N, T, F)` → plausible variations of the same shape."""
 
+Beside = Callable[[Windows, Windows], dict[str, Predict]]
+"""Windows to fit on, and windows to choose by → the baselines by name."""
+
 
 def _as_it_is(frames: Array, _: np.random.Generator) -> Array:
     return frames
 
 
 @dataclass(frozen=True)
-class _Declared:
+class Declared:
     """What every task states about itself; see `edgeseq.tasks.base.Task`."""
 
     name: str
@@ -54,7 +57,7 @@ class _Declared:
 
 
 @dataclass(frozen=True)
-class Classification(_Declared):
+class Classification(Declared):
     """Which class a window of frames belongs to, each window played from a reset state."""
 
     window: int
@@ -101,7 +104,7 @@ class Classification(_Declared):
 
 
 @dataclass(frozen=True)
-class Forecast(_Declared):
+class Forecast(Declared):
     """Values at every frame, from the frames so far.
 
     Scored from a reset state in stretches of `span` frames; the first `warmup` of a stretch are
@@ -112,6 +115,8 @@ class Forecast(_Declared):
     span: int
     vary: Vary = _as_it_is
     window: None = None
+    beside: Beside | None = None
+    """Which baselines; none: persistence or the mean, and a ridge auto-regression."""
 
     def score(self, predict: Predict, recordings: Sequence[Recording]) -> Score:
         """Return the mean absolute error over all frames with a known target."""
@@ -138,8 +143,12 @@ class Forecast(_Declared):
         return _batched(self.vary, frames, rng)
 
     def baselines(self, split: Split) -> dict[str, Score]:
-        """Score persistence (or the mean) and a ridge auto-regression, fitted on `split.train`."""
+        """Score the task's baselines, fitted on `split.train` with `split.validation` to choose."""
         train, validation = self._stretches(split.train), self._stretches(split.validation)
+        predictors = (self.beside or self._usual)(train, validation)
+        return {name: self.score(predict, split.test) for name, predict in predictors.items()}
+
+    def _usual(self, train: Windows, validation: Windows) -> dict[str, Predict]:
         now = self.output.residual_of
         trivial = (
             {"mean": baselines.constant(train)}
@@ -149,8 +158,7 @@ class Forecast(_Declared):
         ridge = baselines.ridge_autoregression(
             train, validation, lags=self.warmup + 1, residual_of=now
         )
-        predictors = {**trivial, "ridge auto-regression": ridge}
-        return {name: self.score(predict, split.test) for name, predict in predictors.items()}
+        return {**trivial, "ridge auto-regression": ridge}
 
     def _stretches(self, recordings: Sequence[Recording]) -> Windows:
         return cut_windows(recordings, self.span, overlap=self.warmup, ragged=True)
