@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import electricity, glucose, har, own
+from edgeseq.tasks import electricity, glucose, har, own, price, volatility
 from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
 
 __all__ = [
@@ -29,6 +29,8 @@ TASKS: dict[str, Callable[[Progress | None], Task]] = {
     "har": har.load,
     "glucose": glucose.load,
     "electricity": electricity.load,
+    "price": price.load,
+    "volatility": volatility.load,
 }
 """Every task by name; the first is the default."""
 
