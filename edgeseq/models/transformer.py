@@ -173,6 +173,11 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(spec.width)
         self.head = nn.Linear(spec.width, outputs, bias=False)
 
+    @property
+    def memory(self) -> int:
+        """Frames that an output depends on, the newest among them."""
+        return self.spec.layers * (self.spec.window - 1) + 1
+
     def forward(self, frames: Tensor) -> Tensor:
         """Run the whole sequence."""
         x = self.embed(frames)  # (N, T, D)
