@@ -10,7 +10,10 @@ import torch
 from hypothesis import settings
 
 from edgeseq.bundle import Bundle
-from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, Spec, TransformerSpec
+from edgeseq.models import SequenceModel, Spec
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.tasks import load_task
 from edgeseq.train.checkpoint import Checkpoint
 from edgeseq.train.settings import FitSettings

@@ -1,5 +1,6 @@
 """Numbers, times and shares as people type them."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,16 @@ def _extent(match: re.Match[str]) -> Extent | None:
     return Extent(steps=round(number * _THOUSANDS[unit.lower()]))
 
 
+def _setting(match: re.Match[str]) -> tuple[str, int | float | str]:
+    """Return a name and its value: a number where it reads as one."""
+    name, text = match[1].replace("-", "_"), match[2]
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return name, kind(text)
+    return name, text
+
+
+SETTING = Written("setting", r"([A-Za-z][\w-]*)=(.+)", "a setting; write dropout=0.1", _setting)
 COUNT = Written("number", r"(\d+(?:\.\d+)?)([kKmM]?)", "a size; write 50k, 1.2M or 50000", _count)
 NUMBERS = Written(
     "numbers",

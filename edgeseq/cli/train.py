@@ -1,22 +1,23 @@
 """`edgeseq train`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from edgeseq.cli import kinds, options
 from edgeseq.cli.progress import Bar
+from edgeseq.families import FAMILIES, POSITIONS
 
 _TUNING = {"task", "qat", "recipe", "steps", "accelerator", "resume", "run", "as_json"}
 """Parameters that fine-tuning takes; all others are settled by the run."""
 
 
-@click.command(short_help="Train an LSTM, a GRU or a Transformer on a task.")
+@click.command(short_help="Train a model on a task.")
 @click.argument("task", default="har", metavar="[TASK or RUN]")
 @click.option(
     "--model",
-    type=click.Choice(["lstm", "gru", "transformer"]),
+    type=click.Choice(list(FAMILIES)),
     default="lstm",
     show_default=True,
     help="Model family.",
@@ -28,12 +29,24 @@ _TUNING = {"task", "qat", "recipe", "steps", "accelerator", "resume", "run", "as
     show_default=True,
     help="Parameters at most; sizes the model.",
 )
-@click.option("--hidden", type=int, help="LSTM, GRU: hidden units, instead of --params.")
-@click.option("--width", type=int, help="Transformer: width, instead of --params.")
-@click.option("--feed-forward", type=int, help="Transformer: feed-forward units.")
+@click.option("--hidden", type=int, help="Recurrent layers: hidden units, instead of --params.")
+@click.option("--projection", type=int, help="LSTM: values the hidden state is projected to.")
+@click.option("--width", type=int, help="Attention: width, instead of --params.")
+@click.option("--feed-forward", type=int, help="Attention: feed-forward units.")
 @click.option("--layers", type=int, help="Layers or blocks.")
-@click.option("--heads", type=int, help="Transformer: attention heads.")
-@click.option("--window", type=int, help="Transformer: frames that a frame can see.")
+@click.option("--heads", type=int, help="Attention: heads.")
+@click.option("--window", type=int, help="Attention: frames that a frame can see.")
+@click.option(
+    "--positions", type=click.Choice(POSITIONS), help="Attention: how it knows the order of frames."
+)
+@click.option(
+    "--set",
+    "others",
+    multiple=True,
+    type=kinds.SETTING,
+    metavar="NAME=VALUE",
+    help="Any other size of the family, as dropout=0.1 (repeatable).",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides everything random.")
 @click.option("--fold", type=int, default=0, show_default=True, help="Which split of the task.")
 @click.option("--steps", type=int, help="Optimizer steps, instead of the task's default.")
@@ -66,9 +79,10 @@ def train(
     recipe: str,
     run: Path | None,
     as_json: bool,
-    **sizes: int | None,
+    others: tuple[tuple[str, Any], ...],
+    **sizes: int | str | None,
 ) -> None:
-    """Train a compact model on TASK (har, glucose, or the TOML of your own data).
+    """Train a compact model on TASK (see edgeseq tasks, or the TOML of your own data).
 
     Seeded: the same command gives the same weights. Interrupted with ctrl-C, or killed, it goes
     on with --resume. The test score stands beside a trivial and a strong baseline.
@@ -106,7 +120,7 @@ def train(
             request = workflow.TrainRequest(
                 task=task, model=model, params=params, seed=seed, fold=fold, steps=steps,
                 accelerator=where, resume=resume,
-                sizes={name: size for name, size in sizes.items() if size is not None},
+                sizes=dict(others) | {k: size for k, size in sizes.items() if size is not None},
             )  # fmt: skip
             assert run is not None  # required without --qat
             bar.stage(f"training {model} on {task}")

@@ -1,19 +1,16 @@
-"""Weights → step graph with its state contract."""
+"""Weights → step graph with its state contract. What families share lies beside; none is named."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from edgeseq.contract import Contract, Frame, Output
+from edgeseq.contract import Contract, Form, Frame, Output
 from edgeseq.errors import UsageError
-from edgeseq.export import gru, lstm, transformer
-from edgeseq.export.graph import Built, Size, finish
+from edgeseq.export.ends import Ends, Size
 from edgeseq.graph.build import Dimension
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edgeseq.models import SequenceModel
-
-Form = Literal["step", "sequence"]
 
 
 def build_graph(
@@ -34,16 +31,24 @@ def build_graph(
         model: trained weights, in evaluation mode, on the CPU.
         frame: what the graph takes.
         output: what the graph returns.
-        form: `step` carries state; `sequence` starts every call from the reset state.
+        form: what a call computes; see `edgeseq.contract.Contract`.
         streams: number of streams, or `"N"` for any.
         frames: frames a call, or `"T"` for any.
         newest: use the newest operators where they make one frame a call faster.
         producer: who made the file, for its contract.
         recipe: how the file was made, for its contract.
+
+    Raises:
+        UsageError: the family has no graph of that form.
     """
-    size = Size(frame, output, streams, frames)
-    built = _build(model, size, form, newest=newest)
-    finish(built, model, size)
+    if form not in model.body.forms:
+        raise UsageError(
+            f"a model of the family {model.spec.family} has no form {form}; it has: "
+            + ", ".join(model.body.forms)
+        )
+    ends = Ends(model, Size(frame, output, streams, frames))
+    built = model.body.write(ends, form, newest=newest)
+    ends.finish(built.outputs)
     contract = Contract(
         frame=frame,
         output=output,
@@ -55,21 +60,6 @@ def build_graph(
         streams=streams if isinstance(streams, int) else None,
         chunk_min=frames if isinstance(frames, int) else 1,
         chunk_max=frames if isinstance(frames, int) else None,
+        period=built.period,
     )
-    return built.graph.model(contract, built.target.opset)
-
-
-def _build(model: "SequenceModel", size: Size, form: Form, *, newest: bool) -> Built:
-    from edgeseq.models import GRUSpec, LSTMSpec, TransformerSpec
-
-    stateful = form == "step"
-    match model.spec:
-        case LSTMSpec() as spec:
-            return lstm.build(model, spec, size, stateful=stateful)
-        case GRUSpec() as spec:
-            return gru.build(model, spec, size, stateful=stateful)
-        case TransformerSpec() as spec if newest and stateful:
-            return transformer.build_step(model, spec, size)
-        case TransformerSpec() as spec:
-            return transformer.build_chunk(model, spec, size, stateful=stateful)
-    raise UsageError(f"no exporter for {type(model.spec).__name__}")
+    return ends.graph.model(contract, built.target.opset)

@@ -61,6 +61,15 @@ class GraphBuilder:
         self._nodes.append(node)
         return to
 
+    def integers(self, value: str) -> str:
+        """Return `value` as int64."""
+        name = self._name("Cast")
+        node = self._onnx.helper.make_node(
+            "Cast", [value], [name], name=name, to=self._onnx.TensorProto.INT64
+        )
+        self._nodes.append(node)
+        return name
+
     def split(self, value: str, sizes: Sequence[int], axis: int) -> Sequence[str]:
         """Cut `value` along `axis` into parts of `sizes`."""
         names = [f"{self._name('split')}_{part}" for part in range(len(sizes))]

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from edgeseq.contract import Form
+from edgeseq.export.ends import Built, Ends
+from edgeseq.export.recurrent import Recurrent
+from edgeseq.models.family import Body, Family
 from edgeseq.models.recurrent import RecurrentSpec
 
 
@@ -19,7 +23,7 @@ class GRUSpec(RecurrentSpec):
     gates = 3
 
 
-class GRU(nn.Module):
+class GRU(Body):
     """Normalised frames `(N, T, F)` → outputs `(N, T, C)`, from a zero state."""
 
     def __init__(self, spec: GRUSpec, inputs: int, outputs: int) -> None:
@@ -44,3 +48,16 @@ class GRU(nn.Module):
         """Return the state after the whole sequence, by the contract's names."""
         _, hidden = self.gru(frames)  # (L, N, H)
         return {f"h{layer}": hidden[layer : layer + 1] for layer in range(len(hidden))}
+
+    def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
+        """Write the graph: one operator a layer, whose states are the graph's."""
+        del newest  # no newer operator makes it faster
+        graph = ends.graph
+        x = graph.op("Transpose", ends.frames(), perm=[1, 0, 2])  # the operator wants (T, N, I)
+        layers = Recurrent(graph, ends.size, stateful=form == "step")
+        x = layers.write(x, self.gru)  # (T, N, H)
+        y = ends.head(x, self.head.weight, self.head.bias)
+        return Built(graph.op("Transpose", y, perm=[1, 0, 2]), tuple(layers.states))
+
+
+FAMILY = Family(GRUSpec, GRU)

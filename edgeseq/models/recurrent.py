@@ -4,15 +4,14 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar, Self
 
 from edgeseq.errors import UsageError
+from edgeseq.models.family import Spec
 from edgeseq.models.sizes import check_sizes
 
 
 @dataclass(frozen=True)
-class RecurrentSpec:
+class RecurrentSpec(Spec):
     """Sizes of a recurrent model; a family adds its cell."""
 
-    family: ClassVar[str]
-    """As in the registry."""
     noun: ClassVar[str]
     """As in a sentence, with its article."""
     gates: ClassVar[int]
@@ -27,17 +26,23 @@ class RecurrentSpec:
         """Refuse sizes that make no model."""
         check_sizes(self.family, asdict(self))
 
+    @property
+    def values(self) -> int:
+        """Values of a hidden state, which a layer passes on."""
+        return self.hidden
+
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters: every gate with two biases as in cuDNN."""
         gates = sum(
-            self.gates * self.hidden * ((inputs if layer == 0 else self.hidden) + self.hidden + 2)
+            self.gates * self.hidden * ((inputs if layer == 0 else self.values) + self.values + 2)
             for layer in range(self.layers)
         )
-        return gates + (self.hidden + 1) * outputs
+        return gates + (self.values + 1) * outputs
 
     @classmethod
-    def sized(cls, parameters: int, inputs: int, outputs: int) -> Self:
+    def sized(cls, parameters: int, inputs: int, outputs: int, context: int = 64) -> Self:
         """Return the largest two-layer model with at most `parameters` parameters."""
+        del context  # its state may remember anything
         hidden = 1
         while cls(hidden + 1).parameters(inputs, outputs) <= parameters:
             hidden += 1

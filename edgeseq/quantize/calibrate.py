@@ -17,10 +17,11 @@ from edgeseq.extras import require
 from edgeseq.graph.build import read_contract
 from edgeseq.graph.edit import copied
 from edgeseq.graph.session import quiet_session
+from edgeseq.graph.weights import all_nodes, subgraphs
 from edgeseq.quantize.ranges import Histogram
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 Array = NDArray[np.float32]
 
@@ -39,7 +40,8 @@ def watch(
 
     Args:
         model: an fp32 graph with a contract.
-        values: names of top-level values; an input of the graph is one, too.
+        values: names of top-level values, inputs of the graph included, or of what the body of a
+            top-level `Scan` makes.
         streams: frames `(T, F)` in raw units; each begins with the initial state.
         state: `rolling`: of a call, what the call before gave. `zero`: always the initial state,
             which is what tools do that know of no state; only to show what that loses.
@@ -109,6 +111,9 @@ def _with_outputs(model: "ModelProto", values: Sequence[str]) -> "ModelProto":
     """Return a copy of `model` that also returns `values`."""
     onnx = require("onnx")
     result = copied(model)
+    for node in result.graph.node:
+        for body in subgraphs(node) if node.op_type == "Scan" else ():
+            _let_out(node, body, values)
     there = {item.name for item in (*model.graph.input, *model.graph.output)}
     result.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
@@ -116,6 +121,21 @@ def _with_outputs(model: "ModelProto", values: Sequence[str]) -> "ModelProto":
         if name not in there
     )
     return result
+
+
+def _let_out(scan: "NodeProto", body: "GraphProto", values: Sequence[str]) -> None:
+    """Return those of `values` that the loop's `body` makes from the loop, one a round."""
+    onnx = require("onnx")
+    made = {name for node in body.node for name in node.output}
+    inside = {name: f"{name}_inside" for name in values if name in made}
+    for node in all_nodes(body):
+        node.input[:] = [inside.get(name, name) for name in node.input]
+        node.output[:] = [inside.get(name, name) for name in node.output]
+    for item in body.output:
+        item.name = inside.get(item.name, item.name)
+    for name in inside.values():
+        body.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    scan.output.extend(inside)
 
 
 def _checked(frames: Array, number: int, contract: Contract) -> Array:

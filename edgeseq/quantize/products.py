@@ -33,7 +33,8 @@ class Product:
     x: str
     """Name of the left side, in `graph`."""
     seen: str
-    """The value of the main graph that is `x` when a call has one frame; empty: there is none."""
+    """The value that is `x` when a call has one frame: of the main graph, or what a `Scan` in it
+    makes of a frame; empty: there is none."""
 
 
 def products(model: "ModelProto") -> tuple[Product, ...]:
@@ -89,12 +90,14 @@ def _shown(
     """Map the inputs of a `Scan`'s body to what they are in its first round; others are hidden.
 
     Of one frame there is one round: states are what the loop starts from, and the frame is the
-    sequence.
+    sequence. What a loop of the main graph makes can be had from it, see `calibrate.watch`.
     """
     if node.op_type != "Scan":
         return {}
     pairs = zip((item.name for item in body.input), node.input, strict=False)
-    return {inside: name if outer is None else outer.get(name, "") for inside, name in pairs}
+    if outer is not None:
+        return {inside: outer.get(name, "") for inside, name in pairs}
+    return {name: name for made in body.node for name in made.output} | dict(pairs)
 
 
 def _is_matrix(tensor: "TensorProto") -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeseq.contract import Contract
 from edgeseq.runtime.buffers import Array
 from edgeseq.runtime.model import StreamModel
 from edgeseq.runtime.stream import StreamSession
@@ -29,6 +30,12 @@ def predict(model: StreamModel, frames: Array) -> Array:
     return np.concatenate(outputs)[:count, :length]
 
 
+def is_stepped(contract: Contract) -> bool:
+    """Say whether one stream can be fed one frame a call."""
+    one = contract.chunk_min == 1 and contract.streams in (None, 1)
+    return one and contract.form != "sequence"
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A loaded model as a function of frames `(N, T, F)` that can be stepped, too."""
@@ -47,8 +54,7 @@ class Predictor:
         Each stream is a session of its own, as in an app: activations quantized on the fly share
         one scale a call. None where the graph does not take one frame of one stream.
         """
-        contract = self.model.contract
-        if contract.form != "step" or contract.chunk_min > 1 or contract.streams not in (None, 1):
+        if not is_stepped(self.model.contract):
             return None
         sessions = [StreamSession(self.model) for _ in range(streams)]
 

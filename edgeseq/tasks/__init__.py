@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import control, electricity, glucose, har, own, price, volatility
+from edgeseq.tasks import control, electricity, glucose, har, own, price, text, volatility
 from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
 
 __all__ = [
@@ -31,6 +31,7 @@ TASKS: dict[str, Callable[[Progress | None], Task]] = {
     "electricity": electricity.load,
     "price": price.load,
     "volatility": volatility.load,
+    "text": text.load,
     "control": control.load,
 }
 """Every task by name; the first is the default."""

@@ -14,7 +14,8 @@ import safetensors.torch
 
 from edgeseq import files
 from edgeseq.errors import CheckpointError, ConfigError
-from edgeseq.models import FAMILIES, SequenceModel, Spec, family_of
+from edgeseq.families import FAMILIES
+from edgeseq.models import SequenceModel, Spec, load_family
 from edgeseq.specs import parse
 from edgeseq.tasks import restored_name, stored_name
 from edgeseq.tasks.base import Score
@@ -74,7 +75,7 @@ was tuned; `test`: at the end, with the rounding that it was tuned for."""
     @property
     def family(self) -> str:
         """Name of the model's family."""
-        return family_of(self.spec)
+        return self.spec.family
 
     @property
     def fold(self) -> int:
@@ -117,6 +118,7 @@ was tuned; `test`: at the end, with the rounding that it was tuned for."""
             "inputs": len(model.input_mean),
             "outputs": len(model.output_mean),
             "residual_of": model.residual_of,
+            "vocabulary": model.vocabulary,
             "parameters": self.parameters,
             "fold": self.fold,
             "seed": self.seed,
@@ -197,7 +199,9 @@ def _load_model(run_dir: Path, table: dict[str, Any]) -> SequenceModel:
         raise CheckpointError(
             f"{run_dir / RUN}: unknown family {table['family']!r}; known: {', '.join(FAMILIES)}"
         )
-    spec = parse(table["spec"], FAMILIES[table["family"]].spec, where=str(run_dir / RUN))
-    model = SequenceModel(spec, table["inputs"], table["outputs"], table["residual_of"])
+    family = load_family(table["family"])
+    spec = parse(table["spec"], family.spec, where=str(run_dir / RUN))
+    ends = (table["inputs"], table["outputs"], table["residual_of"], table.get("vocabulary", 0))
+    model = SequenceModel(spec, *ends)
     model.load_state_dict(tensors)
     return model.eval()

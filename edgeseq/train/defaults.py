@@ -1,9 +1,12 @@
 """Sizes and settings that suit a task and a family, chosen on inner validation splits."""
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
-from edgeseq.models import FAMILIES, Spec
-from edgeseq.models.transformer import TransformerSpec
+from edgeseq.models import Spec, load_family
+from edgeseq.models.family import TOKEN_SIZE
+from edgeseq.models.sequence import require_tokens
 from edgeseq.tasks.base import Task
 from edgeseq.train.settings import FitSettings
 
@@ -13,29 +16,35 @@ FORECAST_CROP, FORECAST_BATCH, FORECAST_WINDOW = 128, 16, 64
 """Where every frame is scored: frames a crop, crops a step (as many frames a step as 64 crops of
 32), and frames that attention sees."""
 
-FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {"lstm": {}, "gru": {}, "transformer": {"steps": 2000}}
-"""What a family wants other than the defaults. Attention learns for longer: with 2,000 steps
-instead of 1,200 people it has never seen gain two points (six people training, two judging)."""
-
 
 def default_settings(task: Task, family: str, **changes: Any) -> FitSettings:  # noqa: ANN401
     """Return the settings for `family` on `task`, with `changes` on top."""
     forecast = {"batch": FORECAST_BATCH} if task.window is None else {}
-    suited = {"crop": _crop(task), **forecast, **FAMILY_DEFAULTS[family], **task.training}
+    suited = {"crop": _crop(task), **forecast, **load_family(family).settings, **task.training}
     return FitSettings(**{**suited, **changes})
 
 
-def default_spec(task: Task, family: str, parameters: int) -> Spec:
+def default_spec(task: Task, family: str, parameters: int, **chosen: Any) -> Spec:  # noqa: ANN401
     """Return the model of `family` with at most `parameters` parameters that suits `task`.
+
+    Of what is `chosen` beforehand the family weighs what its `sized` takes, as `positions`.
 
     Attention sees no further than a crop of the training reaches: a distance that never occurred
     in training is noise in a stream.
     """
-    inputs, outputs = task.frame.size, len(task.output.labels)
-    if family == "transformer":
-        window = FORECAST_WINDOW if task.window is None else _crop(task)
-        return TransformerSpec.sized(parameters, inputs, outputs, window=window)
-    return FAMILIES[family].spec.sized(parameters, inputs, outputs)
+    family_spec, outputs = load_family(family).spec, len(task.output.labels)
+    sized: Callable[..., Spec] = family_spec.sized
+    taken = signature(sized).parameters
+    weighed = {name: choice for name, choice in chosen.items() if name in taken}
+    vocabulary, crop = len(task.frame.vocabulary), _crop(task)
+    require_tokens(family_spec, vocabulary)
+    if family_spec.takes_tokens:
+        return sized(parameters, vocabulary, outputs, crop, **weighed)
+    if vocabulary:
+        left = parameters - vocabulary * TOKEN_SIZE
+        return sized(max(1, left), TOKEN_SIZE, outputs, crop, **weighed)
+    context = min(crop, FORECAST_WINDOW) if task.window is None else crop
+    return sized(parameters, task.frame.size, outputs, context, **weighed)
 
 
 def _crop(task: Task) -> int:

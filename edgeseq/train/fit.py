@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgeseq.models import Spec, family_of
+from edgeseq.models import Spec
 from edgeseq.tasks import stored_name
 from edgeseq.tasks.base import Task
 from edgeseq.train.checkpoint import RUN, Checkpoint, Tuned, load_checkpoint
@@ -64,7 +64,7 @@ def _identity(
     """Return all that the weights of a run depend on, on one machine."""
     return {
         "task": task_name,
-        "family": family_of(spec),
+        "family": spec.family,
         "spec": dataclasses.asdict(spec),
         "settings": dataclasses.asdict(settings),
         "tuned": dataclasses.asdict(tuned) if tuned else None,

@@ -18,16 +18,18 @@ Table = NDArray[np.floating[Any]]
 def build_model(task: Task, spec: Spec, train: Sequence[Recording]) -> SequenceModel:
     """Return a model of `spec` with new weights and the normalisation constants of `train`.
 
-    Inputs get the mean and deviation of each value of the frame. Outputs that are values get
-    those of the target, or of its change where the model predicts a change.
+    Inputs get the mean and deviation of each value of the frame, unless they are tokens. Outputs
+    that are values get those of the target, or of its change where the model predicts a change.
     """
     if not train:
         raise DataError(f"task {task.name}: its training split has no recordings")
     output = task.output
-    model = SequenceModel(spec, task.frame.size, len(output.labels), output.residual_of)
+    vocabulary = len(task.frame.vocabulary)
+    model = SequenceModel(spec, task.frame.size, len(output.labels), output.residual_of, vocabulary)
     frames = _joined([recording.frames for recording in train])
-    _set(model.input_mean, frames.mean(axis=0))
-    _set(model.input_std, _deviation(frames))
+    if not vocabulary:
+        _set(model.input_mean, frames.mean(axis=0))
+        _set(model.input_std, _deviation(frames))
     if output.kind == "value":
         target = _joined([recording.target for recording in train])
         if output.residual_of is not None:

@@ -35,4 +35,4 @@ class _Predictor:
 
     def stepper(self, _: int) -> Step:
         """Play again, at every frame, what its output depends on."""
-        return replay(self, memory=getattr(self.model.body, "memory", None))
+        return replay(self, memory=self.model.body.memory)

@@ -13,7 +13,7 @@ from edgeseq.contract import Contract
 from edgeseq.errors import ConfigError, DataError, UsageError
 from edgeseq.measured import Accuracy, Paired, Parity
 from edgeseq.runtime import StreamModel, StreamSession, predict
-from edgeseq.runtime.predict import Predictor
+from edgeseq.runtime.predict import Predictor, is_stepped
 from edgeseq.tasks import load_task, restored_name
 from edgeseq.tasks.base import Array, Losses, Predict, Recording, Task, stream
 from edgeseq.workflows.accuracy import as_accuracy, scorable
@@ -167,15 +167,10 @@ def as_streams(frames: Array, contract: Contract) -> Array:
 
     For a graph without state: as many sequences from reset, `(N, T, F)`, as there are.
     """
-    if contract.form == "step":
+    if contract.form != "sequence":
         return frames[None, : len(frames) // contract.chunk_min * contract.chunk_min]
     length = contract.chunk_max or min(SEQUENCE_FRAMES, len(frames))
     return frames[: len(frames) // length * length].reshape(-1, length, frames.shape[1])
-
-
-def is_stepped(contract: Contract) -> bool:
-    """Say whether one stream can be fed one frame a call."""
-    return contract.form == "step" and contract.chunk_min == 1 and contract.streams in (None, 1)
 
 
 def frame_by_frame(model: StreamModel, frames: Array) -> Array:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgeseq.errors import ConfigError, UsageError
-from edgeseq.models import FAMILIES, Spec
+from edgeseq.models import Spec
 from edgeseq.recipes import load_quantization
+from edgeseq.specs import parse
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Score
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
@@ -26,7 +27,7 @@ class TrainRequest:
     task: str = "har"
     model: str = "lstm"
     params: int = 50_000
-    sizes: dict[str, int] = dataclasses.field(default_factory=dict)
+    sizes: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Explicit sizes, by the names of the family's spec; they override `params`."""
     seed: int = 0
     fold: int = 0
@@ -86,7 +87,8 @@ def train(request: TrainRequest, out: Path, *, progress: Progress | None = None)
     task = load_task(request.task)
     if not 0 <= request.fold < task.folds:
         raise UsageError(f"{request.task} has folds 0 to {task.folds - 1}, not {request.fold}")
-    spec = _spec(default_spec(task, request.model, request.params), request)
+    default = default_spec(task, request.model, request.params, **request.sizes)
+    spec = _spec(default, request)
     changes = {"steps": request.steps} if request.steps else {}
     settings = default_settings(
         task,
@@ -124,18 +126,14 @@ def fine_tune(request: TuneRequest, out: Path, *, progress: Progress | None = No
 
 def _spec(default: Spec, request: TrainRequest) -> Spec:
     """Return `default` with the explicit sizes in place of its own."""
-    kind = FAMILIES[request.model].spec
-    allowed = {field.name for field in dataclasses.fields(kind)}
-    unknown = sorted(request.sizes.keys() - allowed)
-    if unknown:
-        raise UsageError(
-            f"--{unknown[0].replace('_', '-')} is no size of a {request.model}; it has: "
-            + ", ".join(f"--{name.replace('_', '-')}" for name in sorted(allowed - {"dropout"}))
-        )
+    kind = type(default)
+    allowed = sorted(field.name for field in dataclasses.fields(kind))
+    for name in sorted(request.sizes.keys() - {*allowed}):
+        raise UsageError(f"{name} is no size of a {request.model}; it has: {', '.join(allowed)}")
     sizes = dict(request.sizes)
-    if "width" in sizes:
+    if "width" in sizes and "feed_forward" in allowed:
         sizes.setdefault("feed_forward", 4 * sizes["width"])
     try:
-        return kind(**{**dataclasses.asdict(default), **sizes})
+        return parse({**dataclasses.asdict(default), **sizes}, kind, where=request.model)
     except ConfigError as error:
         raise UsageError("; ".join(error.mistakes)) from None

@@ -33,7 +33,10 @@ from edgeseq.bench.latency import HotResult, HotSettings, measure_hot
 from edgeseq.bench.machine import this_machine
 from edgeseq.contract import Frame, Output, SessionSettings
 from edgeseq.export import build_graph
-from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime.model import session_options

@@ -43,7 +43,7 @@ from edgeseq.bundle import Bundle, load_bundle
 from edgeseq.check.parity import compare, decision_rule
 from edgeseq.contract import SessionSettings
 from edgeseq.export import build_graph
-from edgeseq.models import GRUSpec
+from edgeseq.models.gru import GRUSpec
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.calibrate import watch
 from edgeseq.quantize.file import quantize_file

@@ -32,7 +32,7 @@ from edgeseq.contract import Contract, SessionSettings
 from edgeseq.export import build_graph
 from edgeseq.graph.build import write_contract
 from edgeseq.graph.weights import operators
-from edgeseq.models import TransformerSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import Quantization, Recipe, load_recipe

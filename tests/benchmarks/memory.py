@@ -24,7 +24,9 @@ from edgeseq.bench.streams import ManyStreams, measure_many
 from edgeseq.bundle import load_bundle
 from edgeseq.contract import Frame, Output, SessionSettings
 from edgeseq.export import build_graph
-from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 

@@ -39,7 +39,7 @@ def test_train_then_export(walk, tmp_path):
     report = json.loads(
         call(
             "train", walk, "--model", "transformer", "--width", 16, "--heads", 2, "--window", 8,
-            "--steps", 60, "-o", run, "--json",
+            "--positions", "learned", "--steps", 60, "-o", run, "--json",
         ).stdout
     )  # fmt: skip
     assert report["spec"]["feed_forward"] == 64
@@ -55,7 +55,7 @@ def test_train_then_export(walk, tmp_path):
 
 
 def report_parameters(spec):
-    from edgeseq.models import TransformerSpec
+    from edgeseq.models.transformer import TransformerSpec
 
     return TransformerSpec(**spec).parameters(inputs=4, outputs=3)
 
@@ -94,7 +94,7 @@ def test_options_that_do_not_go_together(arguments, message):
 def test_size_of_another_family_is_refused(walk, tmp_path):
     result = call("train", walk, "--model", "lstm", "--window", 8, "-o", tmp_path / "r", code=2)
     assert result.stderr.splitlines()[-1] == (
-        "Error: --window is no size of a lstm; it has: --hidden, --layers"
+        "Error: window is no size of a lstm; it has: dropout, hidden, layers"
     )
 
 

@@ -15,8 +15,8 @@ COMMANDS = main.commands
 
 def test_verbs_come_in_the_order_of_the_work():
     assert list(COMMANDS) == [
-        "tasks", "train", "export", "quantize", "check", "bench", "compare", "report", "inspect",
-        "devices", "demo",
+        "tasks", "train", "export", "quantize", "check", "run", "bench", "compare", "report",
+        "inspect", "devices", "demo",
     ]  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_families_offered_are_families_there_are():
-    from edgeseq.models import FAMILIES
+    from edgeseq.families import FAMILIES
 
     model = next(p for p in COMMANDS["train"].params if p.name == "model")
     assert list(model.type.choices) == list(FAMILIES)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from models.plain import gru
 
 from edgeseq.errors import ConfigError, UsageError
-from edgeseq.models import GRUSpec
-from edgeseq.models.gru import GRU
+from edgeseq.models.gru import GRU, GRUSpec
 
 
 def model_of(spec, inputs=4, outputs=3, seed=0):

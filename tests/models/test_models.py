@@ -3,13 +3,22 @@
 import pytest
 import torch
 
-from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, SequenceModel, TransformerSpec, family_of
+from edgeseq.families import FAMILIES
+from edgeseq.models import SequenceModel, load_family
+from edgeseq.models.decoder import DecoderSpec
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 
 SPECS = {
     "lstm": LSTMSpec(6),
     "gru": GRUSpec(6),
+    "hybrid": HybridSpec(8, 10, heads=2, window=4),
     "transformer": TransformerSpec(8, 10, heads=2, window=4),
 }
+OF_TOKENS = {"decoder": DecoderSpec(8, 10, heads=2, window=4)}
+"""`test_decoder.py` has theirs."""
 
 
 def model_of(family, residual_of=None):
@@ -23,9 +32,21 @@ def model_of(family, residual_of=None):
 
 
 def test_every_family_is_tested():
-    assert SPECS.keys() == FAMILIES.keys()
-    assert {name: family_of(spec) for name, spec in SPECS.items()} == {n: n for n in FAMILIES}
-    assert all(family.summary for family in FAMILIES.values())
+    specs = SPECS | OF_TOKENS
+    assert specs.keys() == FAMILIES.keys()
+    assert {name: spec.family for name, spec in specs.items()} == {n: n for n in FAMILIES}
+    assert {name: load_family(name).spec for name in FAMILIES} == {
+        name: type(spec) for name, spec in specs.items()
+    }
+    assert all(FAMILIES.values())
+
+
+@pytest.mark.parametrize(("parameters", "filled"), [(1_000, 0.85), (50_000, 0.97), (5e6, 0.99)])
+@pytest.mark.parametrize("family", SPECS)
+def test_any_number_of_parameters_is_filled_and_never_exceeded(family, parameters, filled):
+    """As `har` has them, 24 values a frame and 7 outputs."""
+    spec = load_family(family).spec.sized(int(parameters), 24, 7)
+    assert filled * parameters < spec.parameters(24, 7) <= parameters
 
 
 @pytest.mark.parametrize("family", SPECS)

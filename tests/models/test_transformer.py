@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from models.plain import attention
 
 from edgeseq.errors import ConfigError, UsageError
-from edgeseq.models import TransformerSpec
-from edgeseq.models.transformer import Attention, Block, Transformer, rotary_angles
+from edgeseq.export.positions import rotary_angles
+from edgeseq.models.attention import Attention, Block
+from edgeseq.models.transformer import Transformer, TransformerSpec
 
 
 def spec_of(window=8, width=16, heads=2, layers=1, **sizes):
@@ -33,7 +34,7 @@ def test_attention_is_its_definition(window, length):
         outputs = module(torch.from_numpy(x)).numpy()
     qkv, out = module.qkv.weight.detach().numpy(), module.out.weight.detach().numpy()
     for stream in range(3):
-        expected = attention(x[stream], qkv, out, heads=2, window=window)
+        expected, *_ = attention(x[stream], qkv, out, heads=2, window=window)
         # cos and sin are float32 on purpose: the graph has them so
         np.testing.assert_allclose(outputs[stream], expected, atol=1e-6)
 
@@ -142,7 +143,7 @@ def test_known_count():
 def test_sized_is_the_largest_of_its_width(parameters, inputs, outputs):
     smallest = TransformerSpec(8, 1).parameters(inputs, outputs)
     try:
-        spec = TransformerSpec.sized(parameters, inputs, outputs, window=9)
+        spec = TransformerSpec.sized(parameters, inputs, outputs, context=9)
     except UsageError:
         assert smallest > parameters
         return

@@ -20,7 +20,10 @@ from edgeseq.graph.census import optimised_graph
 from edgeseq.graph.inspect import file_sizes
 from edgeseq.graph.portable import dependences
 from edgeseq.graph.weights import all_nodes
-from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from edgeseq.contract import Frame, Output
 from edgeseq.errors import StreamError
 from edgeseq.export import build_graph
-from edgeseq.models import GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.runtime import StreamModel, StreamSession, buffers, predict
 
 WINDOW = 8

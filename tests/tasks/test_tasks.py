@@ -11,7 +11,15 @@ from edgeseq.tasks import Recording, list_tasks, load_task, stream, task_names
 
 
 def test_names():
-    assert task_names() == ("har", "glucose", "electricity", "price", "volatility", "control")
+    assert task_names() == (
+        "har",
+        "glucose",
+        "electricity",
+        "price",
+        "volatility",
+        "text",
+        "control",
+    )
     tasks = list_tasks()
     assert [task.name for task in tasks.values()] == [*task_names()]
     assert all(task.summary and task.source and task.folds for task in tasks.values())

@@ -1,10 +1,17 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+from train.toy import FAMILIES
 
 from edgeseq.errors import CheckpointError
-from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.decoder import DecoderSpec
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.tasks.base import Score
 from edgeseq.train import Checkpoint, FitSettings, load_checkpoint
 from edgeseq.train.checkpoint import Look
@@ -12,6 +19,7 @@ from edgeseq.train.checkpoint import Look
 SPECS = {
     "lstm": LSTMSpec(4),
     "gru": GRUSpec(4),
+    "hybrid": HybridSpec(8, 5, heads=2, window=6),
     "transformer": TransformerSpec(8, 5, heads=2, window=6),
 }
 
@@ -49,6 +57,21 @@ def test_what_is_saved_is_what_is_loaded(family, tmp_path):
     assert torch.equal(saved.model(frames), loaded.model(frames))
 
 
+def test_a_decoders_only_table_is_kept_once(tmp_path):
+    spec = DecoderSpec(8, 5, heads=2, window=6)
+    saved = replace(checkpoint(), model=SequenceModel(spec, 1, 9, vocabulary=9).eval())
+    saved.save(tmp_path)
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.spec == spec
+    assert loaded.parameters == spec.parameters(9, 9)
+    tensors = loaded.model.state_dict()
+    assert [name for name, value in tensors.items() if value.ndim > 1 and 9 in value.shape] == [
+        "body.head.weight"
+    ]
+    frames = torch.randint(0, 9, (2, 20, 1)).float()
+    assert torch.equal(saved.model(frames), loaded.model(frames))
+
+
 def test_the_files_are_safetensors_and_json_and_nothing_else(tmp_path):
     checkpoint().save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "weights.safetensors"]
@@ -79,7 +102,7 @@ def edit(tmp_path, **changes):
     ("changes", "message"),
     [
         ({"schema": 2}, "schema 2 is unknown; this edgeseq reads schema 1"),
-        ({"family": "rnn"}, "unknown family 'rnn'; known: lstm, gru, transformer"),
+        ({"family": "rnn"}, "unknown family 'rnn'; known: lstm, gru, hybrid, transformer"),
         ({"spec": {"hiden": 4}}, "did you mean"),
         ({"spec": {"hidden": 5}}, "size mismatch"),
         ({"weights_sha256": "0"}, "is not the file that run.json names"),

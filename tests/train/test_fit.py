@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from train.toy import Foretell, Waves
+from train.toy import FAMILIES, Foretell, Waves
 
 from edgeseq.errors import CheckpointError, EdgeseqError, ProviderError
-from edgeseq.models import FAMILIES, GRUSpec, LSTMSpec, TransformerSpec
+from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
 
 SPECS = {
     "lstm": LSTMSpec(6),
     "gru": GRUSpec(6),
+    "hybrid": HybridSpec(8, 8, heads=2, window=16),
     "transformer": TransformerSpec(16, 16, heads=2, window=16),
 }
 SETTINGS = FitSettings(steps=24, batch=8, crop=12, evaluate_every=4, patience=100)
@@ -96,6 +100,17 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(family, stop, tmp_path):
     assert resumed.history == whole.history
     assert resumed.best_step == whole.best_step
     assert not (tmp_path / "cut" / RESUME).exists()
+
+
+def test_phases_are_drawn_again_as_they_were(tmp_path):
+    """Absolute positions start at random phases in training; a resumed run draws the same."""
+    spec = dataclasses.replace(SPECS["transformer"], positions="learned")
+    whole = fit(Waves(), spec, SETTINGS, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(Waves(), spec, SETTINGS, tmp_path / "cut", progress=stop_at(10))
+    resumed = fit(Waves(), spec, SETTINGS, tmp_path / "cut", resume=True)
+    assert bits(resumed) == bits(whole)
+    assert resumed.history == whole.history
 
 
 def test_a_finished_run_is_returned_as_it_is(tmp_path):

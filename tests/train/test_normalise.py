@@ -4,7 +4,7 @@ import torch
 from train.toy import Foretell, Waves
 
 from edgeseq.errors import DataError
-from edgeseq.models import LSTMSpec
+from edgeseq.models.lstm import LSTMSpec
 from edgeseq.tasks.base import Recording
 from edgeseq.train.normalise import build_model
 

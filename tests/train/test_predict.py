@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgeseq.models import LSTMSpec, SequenceModel, TransformerSpec
+from edgeseq.models import SequenceModel
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.tasks.base import stepper
 from edgeseq.train import predictor
 
@@ -23,7 +25,13 @@ def test_it_is_the_model_in_evaluation_mode_whatever_the_batch():
 
 
 @pytest.mark.parametrize(
-    "spec", [LSTMSpec(4), TransformerSpec(8, 8, heads=2, window=4)], ids=["lstm", "transformer"]
+    "spec",
+    [
+        LSTMSpec(4),
+        TransformerSpec(8, 8, heads=2, window=4),
+        TransformerSpec(8, 8, heads=2, window=4, positions="learned"),
+    ],
+    ids=["lstm", "rotary", "learned"],
 )
 def test_a_step_is_told_all_that_its_output_depends_on(spec):
     """A Transformer of two layers that see 4 frames each depends on 7."""

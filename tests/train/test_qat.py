@@ -11,7 +11,7 @@ from train.test_fit import RESUME, SETTINGS, SPECS, bits, stop_at
 from train.toy import Foretell, Waves
 
 from edgeseq.errors import CheckpointError, UsageError
-from edgeseq.models import LSTMSpec
+from edgeseq.models.lstm import LSTMSpec
 from edgeseq.recipes import Quantization, load_recipe
 from edgeseq.tasks.base import Score
 from edgeseq.train import FitSettings, fit, load_checkpoint, predictor

@@ -20,9 +20,10 @@ from edgeseq.bundle import SCHEMA, load_bundle
 from edgeseq.check import check_bundle
 from edgeseq.contract import METADATA_KEY
 from edgeseq.errors import CheckpointError, EdgeseqError, PromiseError, UsageError
-from edgeseq.export import lstm, ring
+from edgeseq.export import recurrent, ring
 from edgeseq.files import sha256
-from edgeseq.models import LSTMSpec
+from edgeseq.models.hybrid import HybridSpec
+from edgeseq.models.lstm import LSTMSpec
 from edgeseq.runtime import StreamSession
 from edgeseq.tasks import load_task, restored_name
 from edgeseq.train.checkpoint import load_checkpoint
@@ -232,12 +233,24 @@ def test_what_was_exported_passes_its_check(family, bundle_of):
     assert check_bundle(bundle_of[family]).ok
 
 
+@pytest.mark.parametrize(
+    "spec", [HybridSpec(width=8, feed_forward=8, heads=2, window=16), LSTMSpec(9, projection=4)]
+)
+def test_several_kinds_of_layers_are_exported_and_pass_the_check_too(spec, walk, tmp_path):
+    random_checkpoint(spec, str(walk)).save(tmp_path / "run")
+    bundle = export_run(tmp_path / "run", tmp_path / "bundle")
+    assert {variant.parity.steps for variant in bundle.manifest.variants.values()} == {10_000}
+    report = check_bundle(bundle)
+    assert list(report.variants) == ["fp32", "step"]
+    assert report.ok
+
+
 GATE = r"the fp32 graph differs from PyTorch by \d\.\de[-+]\d\d of the outputs' RMS at frame \d+ "
 
 
 def test_wrong_gates_are_stopped_and_nothing_is_written(old, run_of, monkeypatch):
     path, untouched = old
-    monkeypatch.setattr(lstm, "_gates_iofc", lambda array: array)
+    monkeypatch.setitem(recurrent._KINDS, "LSTM", ("LSTM", "hc", (0, 1, 2, 3)))
     with pytest.raises(PromiseError, match=GATE) as caught:
         export_run(run_of["lstm"], path)
     assert str(caught.value).endswith("(limit 1e-05); nothing was written")
@@ -275,7 +288,7 @@ def test_second_variant_is_gated_too(run_of, monkeypatch, tmp_path):
     assert not (tmp_path / "bundle").exists()
 
 
-rotary = ring.Rings.angles
+rotary = ring.OneFrame.angles
 
 
 @pytest.mark.parametrize("at", ["gate", "manifest", "swap"])

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from edgeseq.errors import UsageError
-from edgeseq.models import LSTMSpec, TransformerSpec
+from edgeseq.models.lstm import LSTMSpec
+from edgeseq.models.transformer import TransformerSpec
 from edgeseq.workflows import train as module
 from edgeseq.workflows.export import export_run
 from edgeseq.workflows.train import TrainRequest, TuneRequest, fine_tune, train
@@ -56,11 +57,14 @@ def test_settings_are_passed_on(walk):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"sizes": {"window": 8}}, "--window is no size of a lstm; it has: --hidden, --layers"),
+        (
+            {"sizes": {"window": 8}},
+            "window is no size of a lstm; it has: dropout, hidden, layers, projection",
+        ),
         (
             {"model": "transformer", "sizes": {"hidden": 8}},
-            "--hidden is no size of a transformer; it has: "
-            "--feed-forward, --heads, --layers, --width, --window",
+            "hidden is no size of a transformer; it has: "
+            "dropout, feed_forward, heads, layers, width, window",
         ),
         (
             {"model": "transformer", "sizes": {"width": 12}},
@@ -96,7 +100,7 @@ def test_report_as_json(report, walk):
         "baselines", "tuned_for", "before",
     ]  # fmt: skip
     assert (table["task"], table["family"], table["seed"]) == (str(walk), "lstm", 3)
-    assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2}
+    assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2, "projection": 0}
     assert table["parameters"] == LSTMSpec(5, 1).parameters(4, 3) == 238
     assert set(table["scores"]) == {"validation", "test"}
     assert set(table["baselines"]) == {"majority class", "random forest"}
