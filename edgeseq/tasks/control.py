@@ -38,7 +38,7 @@ NOISE = (0.005, 0.01)
 """Standard deviation of what the sensors add: m, rad. Differences of frames are very noisy."""
 SHOVE_N, SHOVES_HZ = 10.0, 1.0
 """Standard deviation of a shove, which lasts for one frame, and how often one comes."""
-SLIP_N = (2.0, 3.0)
+SLIP_N = (1.5, 6.0)
 """Standard deviations of what is added to the teacher's force while training data is recorded: for
 a second, and for a frame. White noise alone would hardly move the cart off the middle."""
 
