@@ -103,6 +103,11 @@ class Transformer(Body):
         self.norm = nn.LayerNorm(spec.width)
         self.head = nn.Linear(spec.width, outputs, bias=False)
 
+    @property
+    def memory(self) -> int | None:
+        """All that attention reaches; absolute positions depend on where the stream began."""
+        return None if self.positions.period else self.spec.reach
+
     def embedding(self, inputs: int) -> nn.Module:
         """Return what maps the `inputs` of what enters to the width."""
         return nn.Linear(inputs, self.spec.width)
