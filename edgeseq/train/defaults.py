@@ -6,6 +6,7 @@ from typing import Any
 
 from edgeseq.models import Spec, load_family
 from edgeseq.models.family import TOKEN_SIZE
+from edgeseq.models.sequence import require_tokens
 from edgeseq.tasks.base import Task
 from edgeseq.train.settings import FitSettings
 
@@ -31,14 +32,19 @@ def default_spec(task: Task, family: str, parameters: int, **chosen: Any) -> Spe
     Attention sees no further than a crop of the training reaches: a distance that never occurred
     in training is noise in a stream.
     """
-    context = min(_crop(task), FORECAST_WINDOW) if task.window is None else _crop(task)
-    sized: Callable[..., Spec] = load_family(family).spec.sized
-    outputs, taken = len(task.output.labels), signature(sized).parameters
+    family_spec, outputs = load_family(family).spec, len(task.output.labels)
+    vocabulary, crop = len(task.frame.vocabulary), _crop(task)
+    require_tokens(family_spec, vocabulary)
+    sized: Callable[..., Spec] = family_spec.sized
+    taken = signature(sized).parameters
     weighed = {name: choice for name, choice in chosen.items() if name in taken}
-    if not task.frame.vocabulary:
-        return sized(parameters, task.frame.size, outputs, context, **weighed)
-    embedding = len(task.frame.vocabulary) * TOKEN_SIZE
-    return sized(max(1, parameters - embedding), TOKEN_SIZE, outputs, context, **weighed)
+    if family_spec.takes_tokens:
+        return sized(parameters, vocabulary, outputs, crop, **weighed)
+    if vocabulary:
+        left = parameters - vocabulary * TOKEN_SIZE
+        return sized(max(1, left), TOKEN_SIZE, outputs, crop, **weighed)
+    context = min(crop, FORECAST_WINDOW) if task.window is None else crop
+    return sized(parameters, task.frame.size, outputs, context, **weighed)
 
 
 def _crop(task: Task) -> int:
