@@ -12,9 +12,12 @@ from edgeseq.check.parity import compare
 from edgeseq.export import build_graph
 from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
+from edgeseq.models.cnn import CNNSpec
+from edgeseq.models.encoder import EncoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
+from edgeseq.models.vit import ViTSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel
@@ -27,6 +30,9 @@ SPECS = {
     "lstm": LSTMSpec(40, dropout=0.5),
     "gru": GRUSpec(40, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
+    "encoder": EncoderSpec(16, 40, heads=2, window=10, dropout=0.5),
+    "vit": ViTSpec(16, 40, heads=2, window=10, dropout=0.5, patch=5),
+    "cnn": CNNSpec(20, window=10, dropout=0.5),
 }
 BUNDLE = load_bundle(Path(__file__).parents[1] / "golden" / "har-lstm")
 FRAMES = BUNDLE.reference["frames"][:300].astype(np.float32)
@@ -123,10 +129,14 @@ def test_dropout_is_for_training_only(family):
 
 RECURRENT = {"W0", "R0", "W1", "R1", "head"}
 BLOCK = ("attention.qkv", "attention.out", "up", "down")
+BLOCKS = {"embed", "head", *(f"blocks.{n}.{part}" for n in (0, 1) for part in BLOCK)}
 NAMES = {
     "lstm": RECURRENT,
     "gru": RECURRENT,
-    "transformer": {"embed", "head", *(f"blocks.{n}.{part}" for n in (0, 1) for part in BLOCK)},
+    "transformer": BLOCKS,
+    "encoder": BLOCKS,
+    "vit": BLOCKS,
+    "cnn": {"head", *(f"convolutions.{n}.patches" for n in range(3))},
 }
 
 
