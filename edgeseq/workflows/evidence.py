@@ -18,6 +18,8 @@ from edgeseq.tasks import load_task, restored_name
 from edgeseq.tasks.base import Array, Losses, Predict, Recording, Task, stream
 from edgeseq.workflows.accuracy import as_accuracy, scorable
 
+GROWING_FRAMES = 2000
+"""Most frames of one stream where the state grows: time and memory grow with their square."""
 SEQUENCE_FRAMES = 100
 """Frames of one sequence, where a graph has no state and takes any number."""
 
@@ -142,7 +144,13 @@ def gather(
             raise
         return Evidence(reference, missing=str(error).splitlines()[0])
     require_same_frames(judge, bundle)
+    steps = bounded(steps, bundle.variant().contract)
     return Evidence(stream(recordings, steps, seed=seed), judge, recordings, seed=seed)
+
+
+def bounded(steps: int, contract: Contract) -> int:
+    """Return as many of `steps` as one stream shall have."""
+    return min(steps, GROWING_FRAMES) if contract.grows else steps
 
 
 def load_judge(bundle: Bundle, task: Task | str | None = None) -> Task:
