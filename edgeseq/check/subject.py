@@ -92,7 +92,7 @@ class Subject:
 
     def step_through(self, session: StreamSession, frames: Array) -> Array:
         """Feed `(T, F)` to all streams in the shortest calls; return the first's `(T, C)`."""
-        if self.unit == self.streams == 1 and self.contract.form == "step":
+        if self.unit == self.streams == 1 and self.contract.form != "sequence":
             return np.stack([session.step(frame) for frame in frames])
         return self._run_through(session, frames, self.unit)
 
@@ -161,7 +161,7 @@ def ring_size(contract: Contract) -> int | None:
     Of an attention cache `(N, H, W, K)` its slots, of frames `(N, W - 1, I)` one more.
     """
     for state in contract.states:
-        if state.input.startswith("past_key_values."):
+        if state.input.startswith("past_key_values.") and not state.grows:
             return int(state.shape[2])
         if state.input == "cached_frames":
             return int(state.shape[1]) + 1

@@ -9,9 +9,7 @@ Sizes: N streams, T frames, V tokens, D width, C outputs.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,8 +17,10 @@ from torch.nn import functional as F
 from edgeseq.contract import Form
 from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import norm
-from edgeseq.models.attention import Block, final_position, write_window
-from edgeseq.models.family import Body, Family
+from edgeseq.models.attention import write_window
+from edgeseq.models.family import Family
+from edgeseq.models.positions import position_parameters
+from edgeseq.models.stack import Stack
 from edgeseq.models.transformer import TransformerSpec
 
 
@@ -39,44 +39,31 @@ class DecoderSpec(TransformerSpec):
         """Count trainable parameters."""
         block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
         table = 0 if inputs == outputs else inputs
-        return (table + outputs + 2) * self.width + self.layers * block
+        ends = (table + outputs + 2) * self.width
+        return ends + self.layers * block + position_parameters(self)
 
 
-class Decoder(Body):
+class Decoder(Stack):
     """Tokens `(N, T)` → outputs `(N, T, C)`, from an empty window."""
 
+    tokens: nn.Embedding | None
+
     def __init__(self, spec: DecoderSpec, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.spec = spec
-        self.tokens = None if inputs == outputs else nn.Embedding(inputs, spec.width)
-        self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.layers)])
-        self.norm = nn.LayerNorm(spec.width)
-        self.head = nn.Linear(spec.width, outputs, bias=False)
-        self.scale = math.sqrt(spec.width) if self.tokens is None else 1.0
+        table = None if inputs == outputs else nn.Embedding(inputs, spec.width)
+        super().__init__(spec, outputs, tokens=table)
+        self.scale = math.sqrt(spec.width) if table is None else 1.0
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Run the whole sequence."""
-        x = self._embedded(frames)  # (N, T, D)
-        for block in self._blocks():
-            x = block(x)
-        outputs: Tensor = self.head(self.norm(x))  # (N, T, C)
-        return outputs
-
-    def _embedded(self, tokens: Tensor) -> Tensor:
+    def kept(self, frames: Tensor) -> Tensor:
+        """Keep tokens embedded."""
         table = self.head.weight if self.tokens is None else self.tokens.weight
-        return F.embedding(tokens, table) * self.scale
+        return F.embedding(frames, table) * self.scale
 
-    def final_state(self, frames: Tensor) -> dict[str, Tensor]:
-        """Return the state after the whole sequence, by the contract's names."""
-        x = self._embedded(frames)
-        states: dict[str, Tensor] = {}
-        for layer, block in enumerate(self._blocks()):
-            states |= block.final_state(x, layer)
-            x = block(x)
-        return states | final_position(x, self.spec.window)
+    def embedded(self, kept: Tensor) -> Tensor:
+        """Return them as they are."""
+        return kept
 
     def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
-        """Write the graph: the table's rows, blocks, head; the window's ring holds the states.
+        """Write the graph: the table's rows, blocks, head; the window holds the states.
 
         A head that is the table holds the scale, and the norm before it the inverse: no node for
         either. Loading turns it once.
@@ -86,16 +73,12 @@ class Decoder(Body):
             table = graph.op("Transpose", "head", perm=[1, 0])
         else:
             table = graph.constant(self.tokens.weight.detach().numpy(), "tokens")
-        x = ends.looked_up(table)
         window = write_window(graph, self.spec, ends.size, form, newest=newest)
-        for layer, block in enumerate(self._blocks()):
-            x = block.write(graph, x, layer, window)
+        x = window.enter(ends.looked_up(table), self.spec.width, self.reach)
+        x = self.write_blocks(graph, x, window)
         y = norm(graph, x, self.norm, "norm", 1 / self.scale)
         y = ends.head(y, self.head.weight * self.scale, None)
-        return Built(y, tuple(window.states), window.target)
-
-    def _blocks(self) -> Iterable[Block]:
-        return cast(Iterable[Block], self.blocks)
+        return Built(y, tuple(window.states), window.target, self.positions.period)
 
 
 FAMILY = Family(DecoderSpec, Decoder)

@@ -12,15 +12,15 @@ def check_sizes(
     mistakes: tuple[str, ...] = (),
     zero: Collection[str] = (),
 ) -> None:
-    """Raise `ConfigError` with `mistakes` and all sizes that are below 1, or no dropout.
+    """Raise `ConfigError` with `mistakes` and all counts that are below 1, or no dropout.
 
-    `zero`: sizes that may be 0.
+    `zero`: counts that may be 0.
     """
     dropout = sizes["dropout"]
     found = [
         f"{name}: {size} is not at least {int(name not in zero)}"
         for name, size in sizes.items()
-        if name != "dropout" and size < int(name not in zero)
+        if name != "dropout" and isinstance(size, int) and size < int(name not in zero)
     ]
     if not 0 <= dropout < 1:
         found.append(f"dropout: {dropout} is not at least 0 and below 1")

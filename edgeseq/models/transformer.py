@@ -1,18 +1,18 @@
 """A compact causal Transformer: every frame attends to the last `window` frames, itself included.
 
 Pre-norm blocks. Linear maps carry no bias (the norms before them do), which keeps the exported
-graph to one node per map. Positions are rotary (Su et al. 2021, arXiv:2104.09864) with whole
-numbers of turns per `2 * window` frames: the angle of frame `t` is that of frame `t + 2 * window`,
-so a stream may run for ever on a counter that wraps and never loses precision.
+graph to one node per map. Positions, of whichever kind, are whole turns of `2 * window` frames, or
+distances within the window: what holds of frame `t` holds of frame `t + 2 * window`, so a stream
+may run for ever on a counter that wraps and never loses precision.
 
 Sizes: N streams, T frames, F values per frame, D width, H heads, K = D / H, M feed-forward
 units, W window, C outputs.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Self, cast
+from functools import partial
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -20,9 +20,12 @@ from edgeseq.contract import Form
 from edgeseq.errors import UsageError
 from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import linear, norm
-from edgeseq.models.attention import Block, final_position, write_window
-from edgeseq.models.family import Body, Family, Spec
+from edgeseq.families import PositionKind
+from edgeseq.models.attention import write_window
+from edgeseq.models.family import Family, Spec
+from edgeseq.models.positions import position_parameters, width_mistakes
 from edgeseq.models.sizes import check_sizes
+from edgeseq.models.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -38,26 +41,36 @@ class TransformerSpec(Spec):
     window: int = 64
     """Frames that a frame can see, itself included."""
     dropout: float = 0.1
+    positions: PositionKind = "rotary"
+    """How a frame knows how far it is from another."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no model."""
-        pairs = 2 * self.heads  # rotary positions turn pairs of values
-        mistakes = (f"width: {self.width} is not a multiple of 2 x heads = {pairs}",)
-        check_sizes("transformer", asdict(self), mistakes if pairs and self.width % pairs else ())
+        check_sizes("transformer", asdict(self), width_mistakes(self))
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
         block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
-        return (inputs + 1 + outputs + 2) * self.width + self.layers * block
+        ends = (inputs + 1 + outputs + 2) * self.width
+        return ends + self.layers * block + position_parameters(self)
 
     @classmethod
-    def sized(cls, parameters: int, inputs: int, outputs: int, context: int = 64) -> Self:
+    def sized(
+        cls,
+        parameters: int,
+        inputs: int,
+        outputs: int,
+        context: int = 64,
+        positions: PositionKind = "rotary",
+    ) -> Self:
         """Return the two-block Transformer closest below `parameters`, M near 4 D."""
         step = 2 * cls.heads
         width = max(step, step * round(math.sqrt(parameters / (cls.layers * 12)) / step))
 
+        made = partial(cls, window=context, positions=positions)
+
         def least(width: int) -> int:
-            return cls(width, 1, window=context).parameters(inputs, outputs)
+            return made(width, 1).parameters(inputs, outputs)
 
         while width > step and least(width) > parameters:  # wide frames leave less for the blocks
             width -= step
@@ -67,49 +80,35 @@ class TransformerSpec(Spec):
                 f"{parameters} parameters; try --params {least(width)}"
             )
         more = (parameters - least(width)) // (2 * width * cls.layers)
-        return cls(width, 1 + more, window=context)
+        return made(width, 1 + more)
 
 
-class Transformer(Body):
+class Transformer(Stack):
     """Normalised frames `(N, T, F)` → outputs `(N, T, C)`, from an empty window."""
 
+    embed: nn.Linear
+
     def __init__(self, spec: TransformerSpec, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.spec = spec
-        self.embed = nn.Linear(inputs, spec.width)
-        self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.layers)])
-        self.norm = nn.LayerNorm(spec.width)
-        self.head = nn.Linear(spec.width, outputs, bias=False)
+        super().__init__(spec, outputs, embed=nn.Linear(inputs, spec.width))
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Run the whole sequence."""
-        x = self.embed(frames)  # (N, T, D)
-        for block in self._blocks():
-            x = block(x)
-        outputs: Tensor = self.head(self.norm(x))  # (N, T, C)
-        return outputs
+    def kept(self, frames: Tensor) -> Tensor:
+        """Keep frames as they are."""
+        return frames
 
-    def final_state(self, frames: Tensor) -> dict[str, Tensor]:
-        """Return the state after the whole sequence, by the contract's names."""
-        x = self.embed(frames)
-        states: dict[str, Tensor] = {}
-        for layer, block in enumerate(self._blocks()):
-            states |= block.final_state(x, layer)
-            x = block(x)
-        return states | final_position(x, self.spec.window)
+    def embedded(self, kept: Tensor) -> Tensor:
+        """Map `(N, T, F)` to `(N, T, D)`."""
+        x: Tensor = self.embed(kept)
+        return x
 
     def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
-        """Write the graph: embedding, blocks, head; the window's ring holds the states."""
+        """Write the graph: embedding, blocks, head; the window holds the states."""
         graph = ends.graph
-        x = linear(graph, ends.frames(), self.embed, "embed")  # (N, T, D)
         window = write_window(graph, self.spec, ends.size, form, newest=newest)
-        for layer, block in enumerate(self._blocks()):
-            x = block.write(graph, x, layer, window)
+        x = window.enter(ends.frames(), self.embed.in_features, self.reach)
+        x = linear(graph, x, self.embed, "embed")  # (N, S, D)
+        x = self.write_blocks(graph, x, window)  # (N, T, D)
         y = ends.head(norm(graph, x, self.norm, "norm"), self.head.weight, None)
-        return Built(y, tuple(window.states), window.target)
-
-    def _blocks(self) -> Iterable[Block]:
-        return cast(Iterable[Block], self.blocks)
+        return Built(y, tuple(window.states), window.target, self.positions.period)
 
 
 FAMILY = Family(TransformerSpec, Transformer, settings={"steps": 2000})

@@ -152,7 +152,7 @@ def _keep_bias_apart(product: Product, prefix: str, dimensions: Mapping[str, int
 def _require_seen(model: "ModelProto", chosen: Sequence[Product]) -> None:
     """Refuse what cannot be watched: loops within a call that starts from no state of its own."""
     contract = read_contract(model, "the graph")
-    stepped = contract is None or contract.form == "step"
+    stepped = contract is None or contract.form != "sequence"
     hidden = [
         product.weight
         for product in chosen

@@ -17,6 +17,8 @@ from edgeseq.tasks import load_task, restored_name
 from edgeseq.tasks.base import Array, Losses, Predict, Recording, Task, stream
 from edgeseq.workflows.accuracy import as_accuracy, scorable
 
+GROWING_FRAMES = 2000
+"""Most frames of one stream where the state grows: time and memory grow with their square."""
 SEQUENCE_FRAMES = 100
 """Frames of one sequence, where a graph has no state and takes any number."""
 
@@ -141,7 +143,13 @@ def gather(
             raise
         return Evidence(reference, missing=str(error).splitlines()[0])
     require_same_frames(judge, bundle)
+    steps = bounded(steps, bundle.variant().contract)
     return Evidence(stream(recordings, steps, seed=seed), judge, recordings, seed=seed)
+
+
+def bounded(steps: int, contract: Contract) -> int:
+    """Return as many of `steps` as one stream shall have."""
+    return min(steps, GROWING_FRAMES) if contract.grows else steps
 
 
 def load_judge(bundle: Bundle, task: Task | str | None = None) -> Task:
@@ -166,7 +174,7 @@ def as_streams(frames: Array, contract: Contract) -> Array:
 
     For a graph without state: as many sequences from reset, `(N, T, F)`, as there are.
     """
-    if contract.form == "step":
+    if contract.form != "sequence":
         return frames[None, : len(frames) // contract.chunk_min * contract.chunk_min]
     length = contract.chunk_max or min(SEQUENCE_FRAMES, len(frames))
     return frames[: len(frames) // length * length].reshape(-1, length, frames.shape[1])
@@ -174,7 +182,8 @@ def as_streams(frames: Array, contract: Contract) -> Array:
 
 def is_stepped(contract: Contract) -> bool:
     """Say whether one stream can be fed one frame a call."""
-    return contract.form == "step" and contract.chunk_min == 1 and contract.streams in (None, 1)
+    one = contract.chunk_min == 1 and contract.streams in (None, 1)
+    return one and contract.form != "sequence"
 
 
 def frame_by_frame(model: StreamModel, frames: Array) -> Array:

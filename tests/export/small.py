@@ -8,6 +8,7 @@ import torch
 
 from edgeseq.contract import Contract, Frame, Output
 from edgeseq.export import build_graph
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.encoder import EncoderSpec
@@ -39,13 +40,18 @@ SPECS = {
     "cnn": CNNSpec(channels=6, layers=2, window=8),
 }  # fmt: skip
 TRANSFORMERS = [name for name in SPECS if name.startswith("transformer")]
+KINDS = {
+    kind: TransformerSpec(12, feed_forward=10, heads=2, window=3, positions=kind)
+    for kind in POSITIONS
+}
+"""A Transformer for each kind of positions, that goes around its ring and its period soon."""
 
 
 @cache
 def model_of(name, output=LOGITS, seed=0):
     """Return a model of random weights with units at both ends."""
     torch.manual_seed(seed)
-    model = SequenceModel(SPECS[name], FRAME.size, len(output.labels), output.residual_of)
+    model = SequenceModel((SPECS | KINDS)[name], FRAME.size, len(output.labels), output.residual_of)
     with torch.no_grad():
         for parameter in model.parameters():  # livelier than what training starts from
             parameter.mul_(1.5).add_(torch.randn_like(parameter) * 0.05)

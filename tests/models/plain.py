@@ -1,34 +1,79 @@
-"""Attention, LSTM and GRU once more, as slow and as plain as their definitions."""
+"""Transformer, LSTM and GRU once more, as slow and as plain as their definitions."""
 
 import numpy as np
 
 
-def turned(x, window):
-    """Rotate `(T, K)`: the pair (j, j + K/2) as one complex number, whole turns per 2 W frames."""
-    frames, size = x.shape
+def phases(frames, count, window, start=0):
+    """`count` angles `(T, count)` of the frames from `start` on: whole turns per 2 W frames."""
     radians_a_frame = 2 * np.pi / (2 * window)
     fastest = max(1.0, 1 / radians_a_frame)  # turns per period of about one radian a frame
-    turns = np.array([round(z) for z in np.geomspace(1, fastest, size // 2)])
+    turns = np.array([round(z) for z in np.geomspace(1, fastest, count)])
+    return radians_a_frame * np.outer(start + np.arange(frames), turns)
+
+
+def turned(x, window, start=0):
+    """Rotate `(T, K)`: the pair (j, j + K/2) as one complex number."""
+    frames, size = x.shape
     z = x[:, : size // 2] + 1j * x[:, size // 2 :]
-    z = z * np.exp(1j * radians_a_frame * np.outer(np.arange(frames), turns))
+    z = z * np.exp(1j * phases(frames, size // 2, window, start))
     return np.concatenate([z.real, z.imag], axis=1)
 
 
-def attention(x, qkv, out, heads, window):
-    """Causal attention of `(T, D)` over the last W frames: a loop over heads and queries."""
+def attention(x, qkv, out, heads, window, positions="rotary", distances=None, start=0):
+    """Causal attention of `(T, D)` over the last W frames: a loop over heads and queries.
+
+    Returns outputs `(T, D)`, and keys and values `(H, T, K)` each.
+    """
     frames, width = x.shape
     size = width // heads
     q, k, v = (x @ qkv[i * width : (i + 1) * width].T for i in range(3))
-    y = np.zeros_like(x)
+    y, cache = np.zeros_like(x), []
     for head in range(heads):
         columns = slice(head * size, (head + 1) * size)
-        queries, keys = turned(q[:, columns], window), turned(k[:, columns], window)
+        queries, keys = q[:, columns], k[:, columns]
+        if positions == "rotary":
+            queries, keys = turned(queries, window, start), turned(keys, window, start)
+        cache.append((keys, v[:, columns]))
         for t in range(frames):
             seen = [s for s in range(frames) if t - window < s <= t]
             scores = np.array([queries[t] @ keys[s] for s in seen]) / np.sqrt(size)
+            if positions == "relative":
+                scores += [distances[head, t - s] for s in seen]
             weights = np.exp(scores - scores.max())
             y[t, columns] = weights / weights.sum() @ v[seen][:, columns]
-    return y @ out.T
+    return y @ out.T, *(np.array(part) for part in zip(*cache, strict=True))
+
+
+def transformer(x, weights, spec, start=0):
+    """Run `(T, F)` through a Transformer's `weights` by name; frame 0 is the stream's `start`th.
+
+    Returns outputs `(T, C)`, and keys and values `(H, T, K)` of each block.
+    """
+
+    def normed(x, name):
+        scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    x = x @ weights["embed.weight"].T + weights["embed.bias"]
+    frames, width = x.shape
+    if spec.positions == "sinusoidal":
+        angles = phases(frames, (width + 1) // 2, spec.window, start)
+        x = x + np.concatenate([np.sin(angles), np.cos(angles)], axis=1)[:, :width]
+    if spec.positions == "learned":
+        x = x + weights["positions.table"][(start + np.arange(frames)) % (2 * spec.window)]
+    caches = []
+    for block in (f"blocks.{layer}" for layer in range(spec.layers)):
+        qkv, out = (weights[f"{block}.attention.{name}.weight"] for name in ("qkv", "out"))
+        distances = weights.get(f"{block}.attention.distances")
+        y, *cache = attention(
+            normed(x, f"{block}.norm1"), qkv, out, spec.heads, spec.window,
+            spec.positions, distances, start,
+        )  # fmt: skip
+        caches.append(cache)
+        x = x + y
+        up, down = (weights[f"{block}.{name}.weight"] for name in ("up", "down"))
+        x = x + np.maximum(normed(x, f"{block}.norm2") @ up.T, 0) @ down.T
+    return normed(x, "norm") @ weights["head.weight"].T, caches
 
 
 def lstm(x, layers):

@@ -1,5 +1,6 @@
 """A decoder against the formulas it follows, and its graphs against its whole sequence."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from export.small import Loop
 
 from edgeseq.contract import Frame, Output
 from edgeseq.export import build_graph
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.decoder import DecoderSpec
 
@@ -20,9 +22,9 @@ OUTPUTS = {"tied": LETTERS, "untied": ("vowel", "consonant", "neither")}
 SPEC = DecoderSpec(WIDTH, 20, layers=2, heads=2, window=WINDOW)
 
 
-def model_of(labels):
+def model_of(labels, spec=SPEC):
     torch.manual_seed(0)
-    model = SequenceModel(SPEC, 1, len(labels), vocabulary=len(LETTERS)).eval()
+    model = SequenceModel(spec, 1, len(labels), vocabulary=len(LETTERS)).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # livelier than what training starts from
             parameter.mul_(1.5).add_(torch.randn_like(parameter) * 0.05)
@@ -80,6 +82,25 @@ def test_its_graphs_say_what_the_whole_sequence_says(labels, how):
     for name, value in state.items():
         np.testing.assert_allclose(value, states[name], rtol=0, atol=1e-5)
     assert state.keys() == ({} if "form" in how else states).keys()
+
+
+@pytest.mark.parametrize("form", ["recompute", "growing-cache"])
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_every_kind_of_positions_and_form(kind, form):
+    model, frames = model_of(LETTERS, dataclasses.replace(SPEC, positions=kind)), tokens(2, 40)
+    output = Output(kind="logits", labels=LETTERS)
+    with torch.inference_mode():
+        whole = model(torch.from_numpy(frames)).numpy()
+        states = model.final_state(torch.from_numpy(frames), form)
+    for how in ({"form": form}, {}, {"frames": 1, "newest": True}):
+        graph = build_graph(model, FRAME, output, producer="test", recipe="test", **how)
+        cuts = [1] * 40 if "frames" in how else [1, 2, 1, 17, 19]
+        outputs, state = Loop(graph).run(frames, cuts)
+        np.testing.assert_allclose(outputs, whole, rtol=0, atol=1e-5)
+        if "form" in how:
+            assert state.keys() == states.keys()
+            for name, value in state.items():
+                np.testing.assert_allclose(value, states[name], rtol=0, atol=1e-5)
 
 
 def test_the_file_holds_the_table_once():

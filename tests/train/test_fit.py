@@ -100,6 +100,17 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(family, stop, tmp_path):
     assert not (tmp_path / "cut" / RESUME).exists()
 
 
+def test_phases_are_drawn_again_as_they_were(tmp_path):
+    """Absolute positions start at random phases in training; a resumed run draws the same."""
+    spec = dataclasses.replace(SPECS["transformer"], positions="learned")
+    whole = fit(Waves(), spec, SETTINGS, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(Waves(), spec, SETTINGS, tmp_path / "cut", progress=stop_at(10))
+    resumed = fit(Waves(), spec, SETTINGS, tmp_path / "cut", resume=True)
+    assert bits(resumed) == bits(whole)
+    assert resumed.history == whole.history
+
+
 def test_a_finished_run_is_returned_as_it_is(tmp_path):
     first = fit(Waves(), SPECS["lstm"], SETTINGS, tmp_path)
     again = fit(

@@ -1,5 +1,6 @@
 """The twin says what the quantized file says, frame by frame, and trains the model's parameters."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from edgeseq.bundle import load_bundle
 from edgeseq.check.parity import compare
 from edgeseq.export import build_graph
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.encoder import EncoderSpec
@@ -41,7 +43,8 @@ def model_of(family):
     """Random weights, real constants, and outputs of unequal scales, as a forecast may have."""
     torch.manual_seed(0)
     contract = BUNDLE.variant().contract
-    model = SequenceModel(SPECS[family], FRAMES.shape[1], len(contract.output.labels)).eval()
+    spec = SPECS[family] if isinstance(family, str) else family
+    model = SequenceModel(spec, FRAMES.shape[1], len(contract.output.labels)).eval()
     model.input_mean.copy_(torch.from_numpy(FRAMES.mean(0)))
     model.input_std.copy_(torch.from_numpy(FRAMES.std(0)))
     model.output_std.copy_(torch.linspace(0.3, 3, len(model.output_std)))
@@ -78,6 +81,19 @@ def test_the_twin_says_what_the_file_says(family, name, tmp_path):
     assert np.median(np.abs(file - twin)) < 1e-5 < np.median(np.abs(file - fp32)) / 10
     carried_on = family == "transformer" and name != "int4-weights"
     assert error.noise < rounding.noise / (4 if carried_on else 10)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in POSITIONS if kind != "rotary"])
+def test_every_kind_of_positions_has_a_twin(kind, tmp_path):
+    recipe, spec = load_recipe("int8-dynamic"), SPECS["transformer"]
+    model = model_of(dataclasses.replace(spec, positions=kind, window=8))
+    fp32, file = whole(model), streamed(model, recipe, tmp_path)
+    rounding, error = (
+        compare(fp32, file),
+        compare(file, whole(quantized_twin(model, recipe.quantize))),
+    )
+    assert rounding.noise > 1e-3
+    assert error.noise < rounding.noise / 4
 
 
 @pytest.mark.parametrize("family", SPECS)
