@@ -115,8 +115,8 @@ class OneFrame(Rings):
         position = graph.op("Sub", moved, "one")
         self.slot = graph.op("Mod", position, graph.constant(spec.window, "slots"))
         self.filled = graph.op("Min", moved, "slots")  # keys the query may see
-        turn = graph.op("Mod", position, graph.constant(2 * spec.window, "turns"))
-        self.turn = graph.op("Unsqueeze", turn, graph.constant([1]))  # (N, 1)
+        self.positions = graph.op("Unsqueeze", position, graph.constant([1]))  # (N, 1)
+        self.turn = graph.op("Mod", self.positions, graph.constant(2 * spec.window, "turns"))
         self.tables = self.angles()
 
     def attend(self, layer: int, qkv: str) -> str:

@@ -9,6 +9,7 @@ import torch
 from edgeseq.contract import Contract, Frame, Output
 from edgeseq.export import build_graph
 from edgeseq.models import SequenceModel
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -31,8 +32,12 @@ SPECS = {
     "transformer-3-layers": TransformerSpec(
         width=24, feed_forward=11, layers=3, heads=3, window=5
     ),
+    "encoder-decoder": EncoderDecoderSpec(
+        width=16, feed_forward=20, source=5, heads=2, window=8
+    ),
 }  # fmt: skip
-TRANSFORMERS = [name for name in SPECS if name.startswith("transformer")]
+TRANSFORMERS = [name for name in SPECS if name.startswith(("transformer", "encoder-decoder"))]
+"""Those with a position and a ring."""
 
 
 @cache

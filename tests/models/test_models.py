@@ -5,6 +5,7 @@ import torch
 
 from edgeseq.families import FAMILIES
 from edgeseq.models import SequenceModel, load_family
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -13,6 +14,7 @@ SPECS = {
     "lstm": LSTMSpec(6),
     "gru": GRUSpec(6),
     "transformer": TransformerSpec(8, 10, heads=2, window=4),
+    "encoder-decoder": EncoderDecoderSpec(8, 10, source=3, heads=2, window=4),
 }
 
 

@@ -6,6 +6,7 @@ import torch
 from edgeseq.errors import CheckpointError
 from edgeseq.families import FAMILIES
 from edgeseq.models import SequenceModel
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -17,6 +18,7 @@ SPECS = {
     "lstm": LSTMSpec(4),
     "gru": GRUSpec(4),
     "transformer": TransformerSpec(8, 5, heads=2, window=6),
+    "encoder-decoder": EncoderDecoderSpec(8, 5, source=4, heads=2, window=6),
 }
 
 
