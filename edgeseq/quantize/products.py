@@ -1,7 +1,7 @@
 """The weights of a graph by name, and every product `x @ W` that multiplies by one."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ class Product:
     node: "NodeProto"
     """In the model itself: what is changed here is changed there."""
     graph: "GraphProto"
-    """That holds the node: the model's, or the body of a loop."""
+    """That holds the node: the model's, the body of a loop or a branch."""
     weight: str
     """Name of the weight."""
     values: NDArray[np.float32]
@@ -33,12 +33,13 @@ class Product:
     x: str
     """Name of the left side, in `graph`."""
     seen: str
-    """The value of the main graph that is `x` when a call has one frame; empty: there is none."""
+    """The value that is `x` when a call has one frame, of the main graph or of a branch of an `If`
+    in it; empty: there is none."""
 
 
 def products(model: "ModelProto") -> tuple[Product, ...]:
-    """Return the products with weights of `model`, bodies of loops included, in order."""
-    return tuple(_products(model.graph, {}, None))
+    """Return the products with weights of `model`, bodies and branches included, in order."""
+    return tuple(_products(model.graph, {}, str))
 
 
 def weight_names(model: "ModelProto") -> tuple[str, ...]:
@@ -68,33 +69,33 @@ def _names(graph: "GraphProto", outer: frozenset[str]) -> Iterator[str]:
 
 
 def _products(
-    graph: "GraphProto", outer: "Mapping[str, TensorProto]", shown: Mapping[str, str] | None
+    graph: "GraphProto", outer: "Mapping[str, TensorProto]", shown: Callable[[str], str]
 ) -> Iterator[Product]:
-    """Yield the products of `graph`; `shown` maps its values to the main graph's, none: it is."""
+    """Yield the products of `graph`; `shown` says which value outside of loops one of it is."""
     constants = {**outer, **{item.name: item for item in graph.initializer}}
     for node in graph.node:
         for weight in weights_of(node) if node.op_type == "MatMul" else ():
             if weight in constants and _is_matrix(constants[weight]):
                 values = require("onnx").numpy_helper.to_array(constants[weight])
                 x = str(node.input[0])
-                seen = x if shown is None else shown.get(x, "")
-                yield Product(node, graph, weight, values, x, seen)
+                yield Product(node, graph, weight, values, x, shown(x))
         for body in subgraphs(node):
             yield from _products(body, constants, _shown(node, body, shown))
 
 
 def _shown(
-    node: "NodeProto", body: "GraphProto", outer: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Map the inputs of a `Scan`'s body to what they are in its first round; others are hidden.
+    node: "NodeProto", body: "GraphProto", outer: Callable[[str], str]
+) -> Callable[[str], str]:
+    """Say what the values of a `Scan`'s body are in its first round; others of loops are hidden.
 
     Of one frame there is one round: states are what the loop starts from, and the frame is the
-    sequence.
+    sequence. A branch is no loop: what hides its values is what hides the node's.
     """
-    if node.op_type != "Scan":
-        return {}
-    pairs = zip((item.name for item in body.input), node.input, strict=False)
-    return {inside: name if outer is None else outer.get(name, "") for inside, name in pairs}
+    if node.op_type == "If":
+        return outer
+    names = [item.name for item in body.input] if node.op_type == "Scan" else []
+    pairs = dict(zip(names, node.input, strict=False))
+    return lambda name: outer(pairs[name]) if name in pairs else ""
 
 
 def _is_matrix(tensor: "TensorProto") -> bool:
