@@ -68,6 +68,12 @@ class Output:
     """ONNX output, float32, shape `(N, T, len(labels))`."""
 
 
+def predicts_next_token(frame: Frame, output: Output) -> bool:
+    """Say whether the outputs are logits of the token that the next frame will be."""
+    tokens = frame.vocabulary
+    return bool(tokens) and output.kind == "logits" and output.labels == tokens
+
+
 @dataclass(frozen=True)
 class State:
     """One tensor that must be fed back: `output` of a call is `input` of the next."""

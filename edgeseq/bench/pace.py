@@ -13,16 +13,13 @@ from edgeseq.bench.latency import pinned
 from edgeseq.bench.samples import unpack
 from edgeseq.bench.stats import Latency, summarise
 from edgeseq.errors import UsageError
+from edgeseq.runtime import pace
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Where a paced run takes its time from; a test passes one that only counts."""
+class Clock(pace.Clock):
+    """Where a paced run takes its time and what it used from; a test passes one that counts."""
 
-    now: Callable[[], int] = time.perf_counter_ns
-    """Nanoseconds, never going back."""
-    sleep: Callable[[float], object] = time.sleep
-    """Waits for some seconds."""
     cpu: Callable[[], int] = time.process_time_ns
     """Nanoseconds of CPU used by all threads of the process."""
     joules: Callable[[], float | None] = field(default_factory=EnergyMeter)
@@ -167,7 +164,7 @@ def _segment(
     joules_from: float | None = None
     for index in range(-settings.settle, settings.steps):
         due = start + round((index + settings.settle) * period)
-        _wait(due, clock)
+        clock.wait(due)
         if index == 0:  # from here to the due time after the last frame: whole periods only
             counted_from, cpu_from, joules_from = clock.now(), clock.cpu(), clock.joules()
         begin = clock.now()
@@ -176,7 +173,7 @@ def _segment(
         if index >= 0:
             steps[index], late[index], ends[index] = end - begin, begin - due, end
             missed += end > due + period
-    _wait(start + round((settings.settle + settings.steps) * period), clock)
+    clock.wait(start + round((settings.settle + settings.steps) * period))
     # All at once and last, so that ctrl-C leaves whole segments only.
     tally.cpu_ns += clock.cpu() - cpu_from
     tally.wall_ns += clock.now() - counted_from
@@ -189,12 +186,6 @@ def _segment(
 
 def _add(total: float | None, before: float | None, after: float | None) -> float | None:
     return None if total is None or before is None or after is None else total + after - before
-
-
-def _wait(until: int, clock: Clock) -> None:
-    """Sleep until `until`; a sleep may end early, a deadline that has passed is not waited for."""
-    while (left := until - clock.now()) > 0:
-        clock.sleep(left / 1e9)
 
 
 def _result(tally: _Tally, settings: PaceSettings) -> Paced:

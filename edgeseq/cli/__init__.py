@@ -17,6 +17,7 @@ from edgeseq.cli.export import export
 from edgeseq.cli.inspect import inspect
 from edgeseq.cli.quantize import quantize
 from edgeseq.cli.report import report
+from edgeseq.cli.run import run
 from edgeseq.cli.tasks import tasks
 from edgeseq.cli.train import train
 
@@ -36,11 +37,12 @@ def main() -> None:
         edgeseq export run -o bundle
         edgeseq quantize bundle --recipe int8-dynamic
         edgeseq check bundle
+        edgeseq run bundle recording.csv
         edgeseq bench bundle
     """
 
 
 for command in (
-    tasks, train, export, quantize, check, bench, compare, report, inspect, devices, demo,
+    tasks, train, export, quantize, check, run, bench, compare, report, inspect, devices, demo,
 ):  # fmt: skip
     main.add_command(command)

@@ -63,22 +63,26 @@ class Ends:
         Subtract and divide stay nodes of their own. Folded into the first weights they would cost
         nothing in fp32, but int8 would then share one scale among channels of different units.
         """
-        graph, size, model = self.graph, self.size, self._model
-        x = graph.input(size.frame.name, "float32", [size.streams, size.frames, size.frame.size])
+        graph, model = self.graph, self._model
         if model.vocabulary:
-            return self._embedded(x)
+            return self.looked_up(graph.constant(model.tokens.weight.detach().numpy(), "tokens"))
+        x = self._input()
         mean, std = model.input_mean.numpy(), model.input_std.numpy()
         if np.any(mean != 0) or np.any(std != 1):
             x = graph.op("Sub", x, graph.constant(mean, "input_mean"))
             x = graph.op("Div", x, graph.constant(std, "input_std"))
         return x
 
-    def _embedded(self, x: str) -> str:
-        """Look tokens `(N, T, 1)` up: `(N, T, I)`."""
+    def looked_up(self, table: str) -> str:
+        """Declare the frame input, tokens; return their rows of `table` `(V, I)`: `(N, T, I)`."""
         graph = self.graph
-        token = graph.integers(graph.op("Squeeze", x, graph.constant([2], "token_axis")))
-        table = self._model.tokens.weight.detach().numpy()
-        return graph.op("Gather", graph.constant(table, "tokens"), token, axis=0)
+        token = graph.op("Squeeze", self._input(), graph.constant([2], "token_axis"))
+        return graph.op("Gather", table, graph.integers(token), axis=0)
+
+    def _input(self) -> str:
+        size = self.size
+        shape = [size.streams, size.frames, size.frame.size]
+        return self.graph.input(size.frame.name, "float32", shape)
 
     def head(self, x: str, weight: "Tensor", bias: "Tensor | None") -> str:
         """Map `(..., H)` to outputs `(..., C)` in the task's units: their scale is in the weights.

@@ -31,10 +31,10 @@ def linear(
     return graph.op("Add", y, graph.constant(values[None, None], f"{name}_bias"))
 
 
-def norm(graph: GraphBuilder, x: str, layer: "nn.LayerNorm", name: str) -> str:
-    """Normalise the last axis of `x`."""
+def norm(graph: GraphBuilder, x: str, layer: "nn.LayerNorm", name: str, scale: float = 1.0) -> str:
+    """Normalise the last axis of `x`, and multiply by `scale`."""
     parts = [
-        graph.constant(part.detach().double().numpy(), f"{name}.{kind}")
+        graph.constant(part.detach().double().numpy() * scale, f"{name}.{kind}")
         for kind, part in (("weight", layer.weight), ("bias", layer.bias))
     ]
     return graph.op("LayerNormalization", x, *parts, axis=-1, epsilon=layer.eps)

@@ -22,6 +22,9 @@ class Spec(ABC):
 
     family: ClassVar[str]
     """As in the registry."""
+    takes_tokens: ClassVar[bool] = False
+    """The body is fed tokens `(N, T)` and embeds them itself, so frames have to be tokens; its
+    `inputs` are how many there are."""
 
     @property
     def token_size(self) -> int:

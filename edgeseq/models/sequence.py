@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgeseq.errors import UsageError
 from edgeseq.models.family import Spec
 
 
@@ -44,10 +45,13 @@ class SequenceModel(nn.Module):
         self.register_buffer("input_std", torch.ones(inputs))
         self.register_buffer("output_mean", torch.zeros(outputs))
         self.register_buffer("output_std", torch.ones(outputs))
+        require_tokens(type(spec), vocabulary)
         if vocabulary:
+            inputs = vocabulary if spec.takes_tokens else spec.token_size
+        if vocabulary and not spec.takes_tokens:
             self.tokens = nn.Embedding(vocabulary, spec.token_size)
         body: Any = load_family(spec.family).body
-        self.body = body(spec, spec.token_size if vocabulary else inputs, outputs)
+        self.body = body(spec, inputs, outputs)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map raw frames `(N, T, F)` to outputs `(N, T, C)`; the state starts empty."""
@@ -58,9 +62,10 @@ class SequenceModel(nn.Module):
         return outputs
 
     def normalised(self, frames: Tensor) -> Tensor:
-        """Return what the body is fed: tokens embedded, or values of zero mean, unit variance."""
+        """Return what the body is fed: tokens, as it takes them, or values of unit variance."""
         if self.vocabulary:
-            embedded: Tensor = self.tokens(frames[..., 0].long())
+            tokens = frames[..., 0].long()
+            embedded: Tensor = tokens if self.spec.takes_tokens else self.tokens(tokens)
             return embedded
         return (frames - self.input_mean) / self.input_std
 
@@ -68,3 +73,12 @@ class SequenceModel(nn.Module):
         """Return the state after raw frames `(N, T, F)`, by the names of the contract."""
         states: dict[str, Tensor] = self.body.final_state(self.normalised(frames))
         return states
+
+
+def require_tokens(spec: type[Spec], vocabulary: int) -> None:
+    """Refuse a family that takes nothing but tokens where frames are values."""
+    if spec.takes_tokens and not vocabulary:
+        raise UsageError(
+            f"a model of the family {spec.family} continues tokens, and these frames are values; "
+            "choose another --model, or a task of tokens, such as text"
+        )

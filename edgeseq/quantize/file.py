@@ -23,6 +23,7 @@ from edgeseq.measured import Census
 from edgeseq.quantize.apart import take_apart
 from edgeseq.quantize.dynamic import quantize_dynamic
 from edgeseq.quantize.gemm import take_gemms_apart
+from edgeseq.quantize.lookups import store_once
 from edgeseq.quantize.nbits import OLDEST, quantize_in_blocks
 from edgeseq.quantize.portable import require_portable
 from edgeseq.quantize.products import weight_names, weights_of
@@ -115,6 +116,7 @@ def quantize_model(
         parts = quantize_static(parts, how, streams)
     if "dynamic" in wanted:
         parts = quantize_dynamic(parts, wanted["dynamic"], how, where)
+    parts = store_once(parts)
     blocks = {name: bits for scheme, bits in _BITS.items() for name in wanted.get(scheme, ())}
     return quantize_in_blocks(parts, blocks, how.block) if blocks else parts
 

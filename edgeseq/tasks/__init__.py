@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import glucose, har, own
+from edgeseq.tasks import glucose, har, own, text
 from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
 TASKS: dict[str, Callable[[Progress | None], Task]] = {
     "har": har.load,
     "glucose": glucose.load,
+    "text": text.load,
 }
 """Every task by name; the first is the default."""
 

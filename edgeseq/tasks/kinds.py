@@ -30,7 +30,7 @@ def _as_it_is(frames: Array, _: np.random.Generator) -> Array:
 
 
 @dataclass(frozen=True)
-class _Declared:
+class Declared:
     """What every task states about itself; see `edgeseq.tasks.base.Task`."""
 
     name: str
@@ -54,7 +54,7 @@ class _Declared:
 
 
 @dataclass(frozen=True)
-class Classification(_Declared):
+class Classification(Declared):
     """Which class a window of frames belongs to, each window played from a reset state."""
 
     window: int
@@ -101,7 +101,7 @@ class Classification(_Declared):
 
 
 @dataclass(frozen=True)
-class Forecast(_Declared):
+class Forecast(Declared):
     """Values at every frame, from the frames so far.
 
     Scored from a reset state in stretches of `span` frames; the first `warmup` of a stretch are

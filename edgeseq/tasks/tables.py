@@ -79,7 +79,7 @@ def _read_csv(path: Path) -> Columns:
 
 
 def _read_npy(path: Path, layout: Layout) -> Columns:
-    array = _load(path)[""]
+    array = read_arrays(path)[""]
     names = (*layout.inputs, *layout.extra)
     if array.ndim != 2 or array.shape[1] != len(names):
         raise UnreadableError(
@@ -89,7 +89,7 @@ def _read_npy(path: Path, layout: Layout) -> Columns:
 
 
 def _read_npz(path: Path, layout: Layout) -> list[Columns]:
-    arrays = _load(path)
+    arrays = read_arrays(path)
     if layout.array is None:
         return [arrays]
     block = arrays.pop(layout.array, None)
@@ -108,8 +108,12 @@ def _read_npz(path: Path, layout: Layout) -> list[Columns]:
     ]
 
 
-def _load(path: Path) -> Columns:
-    """Return the arrays of an NPZ file by name, or that of an NPY file under an empty name."""
+def read_arrays(path: Path) -> Columns:
+    """Return the arrays of an NPZ file by name, or that of an NPY file under an empty name.
+
+    Raises:
+        UnreadableError: It is damaged.
+    """
     try:
         with path.open("rb") as file:
             found = np.load(file, allow_pickle=False)

@@ -4,6 +4,7 @@ from typing import Any
 
 from edgeseq.models import Spec, load_family
 from edgeseq.models.family import TOKEN_SIZE
+from edgeseq.models.sequence import require_tokens
 from edgeseq.tasks.base import Task
 from edgeseq.train.settings import FitSettings
 
@@ -27,12 +28,16 @@ def default_spec(task: Task, family: str, parameters: int) -> Spec:
     Attention sees no further than a crop of the training reaches: a distance that never occurred
     in training is noise in a stream.
     """
-    context = min(_crop(task), FORECAST_WINDOW) if task.window is None else _crop(task)
     spec, outputs = load_family(family).spec, len(task.output.labels)
-    if not task.frame.vocabulary:
-        return spec.sized(parameters, task.frame.size, outputs, context)
-    embedding = len(task.frame.vocabulary) * TOKEN_SIZE
-    return spec.sized(max(1, parameters - embedding), TOKEN_SIZE, outputs, context)
+    vocabulary, crop = len(task.frame.vocabulary), _crop(task)
+    require_tokens(spec, vocabulary)
+    if spec.takes_tokens:
+        return spec.sized(parameters, vocabulary, outputs, crop)
+    if vocabulary:
+        left = parameters - vocabulary * TOKEN_SIZE
+        return spec.sized(max(1, left), TOKEN_SIZE, outputs, crop)
+    context = min(crop, FORECAST_WINDOW) if task.window is None else crop
+    return spec.sized(parameters, task.frame.size, outputs, context)
 
 
 def _crop(task: Task) -> int:

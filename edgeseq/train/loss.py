@@ -19,15 +19,25 @@ def classification_loss(
     the second asks the crop as a whole, as windows are scored. Crops in which the class changes
     have only the first half.
     """
-    first = math.ceil(skip * target.shape[1])
-    smoothing = {"label_smoothing": label_smoothing}
-    frame = _cross_entropy(
-        logits[:, first:].flatten(0, 1), target[:, first:].flatten(), **smoothing
-    )
+    frame = frame_loss(logits, target, label_smoothing=label_smoothing, skip=skip)
     known = target != UNKNOWN
     mean = (logits * known[..., None]).sum(1) / known.sum(1, keepdim=True).clamp(min=1)
-    crop = _cross_entropy(mean, _only_class(target, known), **smoothing)
+    crop = _cross_entropy(mean, _only_class(target, known), label_smoothing)
     return (frame + crop) / 2
+
+
+def frame_loss(
+    logits: Tensor, target: Tensor, *, label_smoothing: float = 0.0, skip: float = 0.0
+) -> Tensor:
+    """Return the cross-entropy per frame, but for the first `skip` share of each crop.
+
+    `logits` `(N, T, C)`, `target` `(N, T)` int64 with `UNKNOWN` where unknown. It is all that is
+    asked where every frame has an answer of its own, as the next token is.
+    """
+    first = math.ceil(skip * target.shape[1])
+    return _cross_entropy(
+        logits[:, first:].flatten(0, 1), target[:, first:].flatten(), label_smoothing
+    )
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float) -> Tensor:

@@ -25,22 +25,31 @@ from edgeseq.recipes import Quantization
 Round = Callable[[Tensor], Tensor]
 
 
+def exact(x: Tensor) -> Tensor:
+    """Round nothing."""
+    return x
+
+
 @dataclass(frozen=True)
 class Rounding:
     """How one product rounds its two sides."""
 
     weight: Round
     frames: Round
+    lookup: Round = exact
+    """Of a weight whose rows are looked up, too: it is stored once, or its floats beside it."""
 
 
 def rounding_of(how: Quantization, weight: str) -> Rounding:
     """Return how the product with `weight` rounds in a file that is quantized as `how` says."""
     scheme = how.scheme(weight)
     if scheme == "dynamic" and how.weights == "s8":
-        return Rounding(partial(_dynamic(how), per_channel=how.per_channel), unsigned)
+        weights = partial(_dynamic(how), per_channel=how.per_channel)
+        return Rounding(weights, unsigned, weights)
     if scheme in ("weights8", "weights4"):
         bits = 8 if scheme == "weights8" else 4
-        return Rounding(partial(blocks, bits=bits, size=how.block), partial(signed, size=how.block))
+        weights = partial(blocks, bits=bits, size=how.block)
+        return Rounding(weights, partial(signed, size=how.block))
     if scheme == "fp32" and how.method != "half":
         return Rounding(exact, exact)
     what = "fp16" if how.method == "half" else f"{how.weights} {scheme}"
@@ -54,11 +63,6 @@ def _dynamic(how: Quantization) -> Callable[..., Tensor]:
     if how.fit_pairs:
         return pairs
     return partial(columns, largest=64 if how.reduce_range else 127)
-
-
-def exact(x: Tensor) -> Tensor:
-    """Round nothing."""
-    return x
 
 
 def columns(weight: Tensor, *, largest: int, per_channel: bool) -> Tensor:

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from edgeseq.contract import predicts_next_token
 from edgeseq.errors import EdgeseqError
 from edgeseq.models import SequenceModel, Spec
 from edgeseq.tasks.base import Recording, Task
 from edgeseq.train.checkpoint import Checkpoint, Look, Tuned
 from edgeseq.train.crops import Crops
 from edgeseq.train.determinism import seed_torch
-from edgeseq.train.loss import classification_loss, regression_loss
+from edgeseq.train.loss import classification_loss, frame_loss, regression_loss
 from edgeseq.train.normalise import build_model
 from edgeseq.train.predict import predictor
 from edgeseq.train.schedule import one_cycle
@@ -147,12 +148,12 @@ class Run:
         return loss
 
     def _loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        settings = self.settings
-        if self.task.output.kind == "value":
+        settings, task = self.settings, self.task
+        if task.output.kind == "value":
             return regression_loss(outputs, target, self.model.output_std, skip=settings.skip)
-        return classification_loss(
-            outputs, target, label_smoothing=settings.label_smoothing, skip=settings.skip
-        )
+        each_frame = predicts_next_token(task.frame, task.output)
+        loss = frame_loss if each_frame else classification_loss
+        return loss(outputs, target, label_smoothing=settings.label_smoothing, skip=settings.skip)
 
     def _look(self, train_loss: float) -> None:
         """Score the validation split, and keep the weights if they are the best so far.

@@ -74,6 +74,11 @@ class _Linear(nn.Module):
         self.linear, self.rounding = linear, rounding
         self.register_buffer("folded", folded)
 
+    @property
+    def weight(self) -> Tensor:
+        """What is looked up in, where the weight is a table, too."""
+        return self.rounding.lookup(self.linear.weight)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map `(..., K)` to `(..., M)`."""
         weight = self.linear.weight

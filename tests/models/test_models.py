@@ -5,6 +5,7 @@ import torch
 
 from edgeseq.families import FAMILIES
 from edgeseq.models import SequenceModel, load_family
+from edgeseq.models.decoder import DecoderSpec
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
@@ -16,6 +17,8 @@ SPECS = {
     "transformer": TransformerSpec(8, 10, heads=2, window=4),
     "encoder-decoder": EncoderDecoderSpec(8, 10, source=3, heads=2, window=4),
 }
+OF_TOKENS = {"decoder": DecoderSpec(8, 10, heads=2, window=4)}
+"""`test_decoder.py` has theirs."""
 
 
 def model_of(family, residual_of=None):
@@ -29,10 +32,11 @@ def model_of(family, residual_of=None):
 
 
 def test_every_family_is_tested():
-    assert SPECS.keys() == FAMILIES.keys()
-    assert {name: spec.family for name, spec in SPECS.items()} == {n: n for n in FAMILIES}
+    specs = SPECS | OF_TOKENS
+    assert specs.keys() == FAMILIES.keys()
+    assert {name: spec.family for name, spec in specs.items()} == {n: n for n in FAMILIES}
     assert {name: load_family(name).spec for name in FAMILIES} == {
-        name: type(spec) for name, spec in SPECS.items()
+        name: type(spec) for name, spec in specs.items()
     }
     assert all(FAMILIES.values())
 

@@ -11,9 +11,9 @@ from edgeseq.tasks import Recording, list_tasks, load_task, stream, task_names
 
 
 def test_names():
-    assert task_names() == ("har", "glucose")
+    assert task_names() == ("har", "glucose", "text")
     tasks = list_tasks()
-    assert [task.name for task in tasks.values()] == ["har", "glucose"]
+    assert [task.name for task in tasks.values()] == ["har", "glucose", "text"]
     assert all(task.summary and task.source and task.folds for task in tasks.values())
 
 

@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+from train.toy import FAMILIES
 
 from edgeseq.errors import CheckpointError
-from edgeseq.families import FAMILIES
 from edgeseq.models import SequenceModel
+from edgeseq.models.decoder import DecoderSpec
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
@@ -52,6 +54,21 @@ def test_what_is_saved_is_what_is_loaded(family, tmp_path):
     assert loaded.model.residual_of == 1
     assert not loaded.model.training
     frames = torch.randn(2, 9, 3)
+    assert torch.equal(saved.model(frames), loaded.model(frames))
+
+
+def test_a_decoders_only_table_is_kept_once(tmp_path):
+    spec = DecoderSpec(8, 5, heads=2, window=6)
+    saved = replace(checkpoint(), model=SequenceModel(spec, 1, 9, vocabulary=9).eval())
+    saved.save(tmp_path)
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.spec == spec
+    assert loaded.parameters == spec.parameters(9, 9)
+    tensors = loaded.model.state_dict()
+    assert [name for name, value in tensors.items() if value.ndim > 1 and 9 in value.shape] == [
+        "body.head.weight"
+    ]
+    frames = torch.randint(0, 9, (2, 20, 1)).float()
     assert torch.equal(saved.model(frames), loaded.model(frames))
 
 

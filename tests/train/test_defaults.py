@@ -1,9 +1,12 @@
 import pytest
+from train.toy import FAMILIES as VALUE_FAMILIES
 from train.toy import Foretell, Waves
 
 from edgeseq.contract import Frame
+from edgeseq.errors import UsageError
 from edgeseq.families import FAMILIES
 from edgeseq.models import SequenceModel, load_family
+from edgeseq.models.decoder import DecoderSpec
 from edgeseq.models.family import Family
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -41,7 +44,7 @@ def test_the_embedding_of_tokens_counts(family):
     assert 18_500 < sum(parameter.numel() for parameter in model.parameters()) <= 20_000
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", VALUE_FAMILIES)
 def test_a_spec_has_at_most_the_parameters_asked_for_and_nearly_all_of_them(family):
     for task in Waves(), Foretell():
         count = default_spec(task, family, 20_000).parameters(2, len(task.output.labels))
@@ -53,3 +56,11 @@ def test_attention_sees_no_further_than_a_training_crop():
     assert default_spec(Foretell(), "transformer", 20_000).window == 64
     assert isinstance(default_spec(Waves(), "transformer", 20_000), TransformerSpec)
     assert isinstance(default_spec(Waves(), "lstm", 20_000), LSTMSpec)
+
+
+def test_what_continues_tokens_takes_nothing_else():
+    message = "continues tokens, and these frames are values; choose another --model"
+    with pytest.raises(UsageError, match=message):
+        default_spec(Waves(), "decoder", 20_000)
+    with pytest.raises(UsageError, match=message):
+        SequenceModel(DecoderSpec(8, 8, heads=1), 3, 2)

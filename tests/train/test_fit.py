@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from train.toy import Foretell, Waves
+from train.toy import FAMILIES, Foretell, Waves
 
 from edgeseq.errors import CheckpointError, EdgeseqError, ProviderError
-from edgeseq.families import FAMILIES
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec

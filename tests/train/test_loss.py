@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edgeseq.tasks.base import UNKNOWN
-from edgeseq.train.loss import classification_loss, regression_loss
+from edgeseq.train.loss import classification_loss, frame_loss, regression_loss
 
 LN2 = math.log(2)
 
@@ -45,6 +45,14 @@ def test_a_crop_in_which_the_class_changes_has_only_the_loss_per_frame():
     logits = torch.tensor([[logits_for(0.8), logits_for(0.2)]])
     loss = classification_loss(logits, torch.tensor([[0, 1]]))
     assert loss.item() == pytest.approx(math.log(1 / 0.8) / 2, rel=1e-5)
+
+
+def test_where_each_frame_has_its_own_answer_nothing_is_asked_of_the_crop():
+    logits = torch.tensor([[logits_for(0.5), logits_for(0.8), logits_for(0.8)]])
+    loss = frame_loss(logits, torch.tensor([[1, 0, 0]]), skip=0.3)
+    assert loss.item() == pytest.approx(math.log(1 / 0.8), rel=1e-5)
+    loss = frame_loss(logits, torch.tensor([[1, 0, UNKNOWN]]))
+    assert loss.item() == pytest.approx((LN2 + math.log(1 / 0.8)) / 2, rel=1e-5)
 
 
 def test_a_batch_without_known_frames_has_no_loss_and_no_nan():

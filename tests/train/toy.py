@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgeseq import families
 from edgeseq.contract import Frame, Output
+from edgeseq.models import load_family
 from edgeseq.tasks.base import Array, Predict, Recording, Score, Split
+
+FAMILIES = tuple(name for name in families.FAMILIES if not load_family(name).spec.takes_tokens)
+"""Those that take values."""
 
 RECORDINGS, LENGTH, WINDOW = 6, 60, 20
 
