@@ -145,6 +145,8 @@ class Cross(nn.Module):
 class EncoderDecoder(Body):
     """Normalised frames `(N, T, F)` → outputs `(N, T, C)`, from an empty window, no source read."""
 
+    at_once = ("encoder.*", "crosses.*.kv")
+
     def __init__(self, spec: EncoderDecoderSpec, inputs: int, outputs: int) -> None:
         super().__init__()
         self.spec, self.reading = spec, replace(spec, window=spec.source)

@@ -60,6 +60,9 @@ class Body(nn.Module, ABC):
 
     forms: ClassVar[tuple[Form, ...]] = ("step", "sequence")
     """What graphs it can write itself as."""
+    at_once: ClassVar[tuple[str, ...]] = ()
+    """Weights, as patterns of their names, of products that a call of one frame makes of several
+    frames: these share a scale there in dynamic int8."""
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Tensor:

@@ -38,6 +38,8 @@ class Rounding:
     frames: Round
     lookup: Round = exact
     """Of a weight whose rows are looked up, too: it is stored once, or its floats beside it."""
+    at_once: Round | None = None
+    """Of frames `(N, S, K)` of which one call multiplies all S; none: as `frames`."""
 
 
 def rounding_of(how: Quantization, weight: str) -> Rounding:
@@ -45,7 +47,7 @@ def rounding_of(how: Quantization, weight: str) -> Rounding:
     scheme = how.scheme(weight)
     if scheme == "dynamic" and how.weights == "s8":
         weights = partial(_dynamic(how), per_channel=how.per_channel)
-        return Rounding(weights, unsigned, weights)
+        return Rounding(weights, unsigned, weights, unsigned_at_once)
     if scheme in ("weights8", "weights4"):
         bits = 8 if scheme == "weights8" else 4
         weights = partial(blocks, bits=bits, size=how.block)
@@ -106,6 +108,11 @@ def unsigned(frames: Tensor) -> Tensor:
     zero = (-low / scale).round()
     level = ((values / scale).round() + zero).clamp(0, 255)
     return _through(frames, (level - zero) * scale)
+
+
+def unsigned_at_once(frames: Tensor) -> Tensor:
+    """Round as `unsigned` does what one call is fed of each stream `(N, S, K)`, by one scale."""
+    return unsigned(frames.flatten(1)).view_as(frames)
 
 
 def blocks(weight: Tensor, *, bits: int, size: int) -> Tensor:

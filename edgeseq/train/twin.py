@@ -3,7 +3,8 @@
 Models stay plain: what multiplies by weights (`nn.Linear`, `nn.LSTM`, `nn.GRU`) is replaced in the
 twin by what rounds both sides of every product. ONNX Runtime finds the scale of activations anew in
 every call, and an app feeds one frame of one stream a call. So every frame has a scale of its own
-here, and every hidden state another one, which is why layers go from frame to frame.
+here, and every hidden state another one, which is why layers go from frame to frame. Only what a
+body multiplies for several frames in one call, `Body.at_once`, has one scale for all of them.
 """
 
 import copy
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from edgeseq.models import SequenceModel
 from edgeseq.models.attention import Attention
+from edgeseq.recipes import matches
 from edgeseq.train.rounding import Rounding
 
 Roundings = Callable[[str], Rounding]
@@ -47,7 +49,9 @@ def _rounding(
     if isinstance(module, nn.GRU):
         return _Layers(module, gru_cell, roundings)
     if isinstance(module, nn.Linear):
-        return _Linear(module, roundings(name.removeprefix("body.")), _folded(model, name))
+        weight = name.removeprefix("body.")
+        at_once = any(matches(weight, pattern) for pattern in model.body.at_once)
+        return _Linear(module, roundings(weight), _folded(model, name), at_once=at_once)
     return None
 
 
@@ -69,9 +73,12 @@ class _Linear(nn.Module):
 
     folded: Tensor | None
 
-    def __init__(self, linear: nn.Linear, rounding: Rounding, folded: Tensor | None) -> None:
+    def __init__(
+        self, linear: nn.Linear, rounding: Rounding, folded: Tensor | None, *, at_once: bool
+    ) -> None:
         super().__init__()
         self.linear, self.rounding = linear, rounding
+        self.frames = (at_once and rounding.at_once) or rounding.frames
         self.register_buffer("folded", folded)
 
     @property
@@ -86,7 +93,7 @@ class _Linear(nn.Module):
             weight = self.rounding.weight(weight)
         else:
             weight = self.rounding.weight(weight * self.folded) / self.folded
-        return F.linear(self.rounding.frames(x), weight, self.linear.bias)
+        return F.linear(self.frames(x), weight, self.linear.bias)
 
 
 class _Layers(nn.Module):

@@ -10,6 +10,7 @@ from edgeseq.bundle import load_bundle
 from edgeseq.check.parity import compare
 from edgeseq.export import build_graph
 from edgeseq.models import SequenceModel
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -25,6 +26,7 @@ SPECS = {
     "lstm": LSTMSpec(40, dropout=0.5),
     "gru": GRUSpec(40, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
+    "encoder-decoder": EncoderDecoderSpec(40, 80, source=12, heads=2, window=24, dropout=0.5),
 }
 BUNDLE = load_bundle(Path(__file__).parents[1] / "golden" / "har-lstm")
 FRAMES = BUNDLE.reference["frames"][:300].astype(np.float32)
@@ -70,7 +72,7 @@ def test_the_twin_says_what_the_file_says(family, name, tmp_path):
     rounding, error = compare(fp32, file), compare(file, twin)
     assert rounding.noise > 1e-3, "the file does round"
     assert np.median(np.abs(file - twin)) < 1e-5 < np.median(np.abs(file - fp32)) / 10
-    carried_on = family == "transformer" and name != "int4-weights"
+    carried_on = family in ("transformer", "encoder-decoder") and name != "int4-weights"
     assert error.noise < rounding.noise / (4 if carried_on else 10)
 
 
@@ -112,6 +114,10 @@ NAMES = {
     "gru": RECURRENT,
     "transformer": {"embed", "head", *(f"blocks.{n}.{part}" for n in (0, 1) for part in BLOCK)},
 }
+NAMES["encoder-decoder"] = NAMES["transformer"] | {
+    *(f"encoder.0.{part}" for part in BLOCK),
+    *(f"crosses.{n}.{part}" for n in (0, 1) for part in ("q", "kv", "out")),
+}
 
 
 @pytest.mark.parametrize("family", SPECS)
@@ -119,3 +125,12 @@ def test_weights_have_the_names_of_the_file(family):
     asked = set()
     whole(twin_of(model_of(family), lambda name: asked.add(name) or Rounding(exact, exact)))
     assert asked == NAMES[family]
+
+
+def test_frames_of_one_call_share_a_scale_and_a_twin_that_does_not_know_errs(monkeypatch, tmp_path):
+    recipe, model = load_recipe("int8-dynamic"), model_of("encoder-decoder")
+    file = streamed(model, recipe, tmp_path)
+    right = compare(file, whole(quantized_twin(model, recipe.quantize)))
+    monkeypatch.setattr(type(model.body), "at_once", ())
+    wrong = compare(file, whole(quantized_twin(model, recipe.quantize)))
+    assert wrong.noise > 100 * right.noise
