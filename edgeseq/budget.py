@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq.bundle import Bundle
+from edgeseq.contract import Contract
 from edgeseq.devices import Budget, DeviceProfile
 from edgeseq.errors import PromiseError
 
@@ -67,6 +68,11 @@ def judge(
     )
 
 
+def state_kib(contract: Contract) -> float:
+    """Return the KiB of one stream's state, for ever: no limit holds one that grows."""
+    return math.inf if contract.grows else round(contract.state_bytes / 1024, 3)
+
+
 def judge_bundle(profile: DeviceProfile, bundle: Bundle, variants: Iterable[str]) -> list[Verdict]:
     """Judge what needs no measurement: sizes and operators, the same on every machine."""
     verdicts: list[Verdict] = []
@@ -77,7 +83,7 @@ def judge_bundle(profile: DeviceProfile, bundle: Bundle, variants: Iterable[str]
             steps_ms=None,
             peak_rss_mib=None,
             model_kib=round(variant.bytes / 1024, 3),
-            state_kib=round(variant.contract.state_bytes / 1024, 3),
+            state_kib=state_kib(variant.contract),
             operators=frozenset(variant.operators),
         )
         hint = f"check times nothing; run edgeseq bench --device {profile.name} on it"
@@ -154,11 +160,14 @@ def _limits(budget: Budget, measured: Measured, elsewhere: str | None) -> Iterat
             verdict, reason = "not checked", elsewhere
         elif value is None:
             verdict, reason = "not checked", "not measured on this system"
+        elif value == math.inf:
+            verdict, reason = "fail", "it grows with every frame, so no limit holds it"
         elif value <= limit:
             verdict, reason = "pass", f"{value:g} {unit} is within {limit:g} {unit}"
         else:
             verdict, reason = "fail", f"{value:g} {unit} is more than {limit:g} {unit}"
-        yield Verdict(measured.variant, promise, verdict, f"{limit:g} {unit}", value, reason)
+        known = None if value == math.inf else value
+        yield Verdict(measured.variant, promise, verdict, f"{limit:g} {unit}", known, reason)
 
 
 def _operators(budget: Budget, measured: Measured) -> Iterator[Verdict]:

@@ -83,7 +83,8 @@ class State:
     output: str
     """ONNX output that gives the state after the call."""
     shape: tuple[str, ...]
-    """Dimensions; `N` (streams) stays symbolic, all others are numbers, written as text."""
+    """Dimensions; `N` (streams) stays symbolic, all others are numbers, written as text. Only where
+    a state grows is one `P`: the frames since the reset, 0 to begin with."""
     dtype: Literal["float32", "int64"]
     """Element type."""
     meaning: str
@@ -99,9 +100,15 @@ class State:
         """The axis on which streams lie."""
         return self.shape.index("N") if "N" in self.shape else 0
 
-    def sized(self, streams: int) -> tuple[int, ...]:
-        """Return the shape for `streams` streams."""
-        return tuple(streams if size == "N" else int(size) for size in self.shape)
+    @property
+    def grows(self) -> bool:
+        """Say whether every frame adds to it."""
+        return "P" in self.shape
+
+    def sized(self, streams: int, frames: int = 0) -> tuple[int, ...]:
+        """Return the shape for `streams` streams, `frames` after the reset."""
+        known = {"N": streams, "P": frames}
+        return tuple(known[size] if size in known else int(size) for size in self.shape)
 
 
 @dataclass(frozen=True)
@@ -158,15 +165,23 @@ class Contract:
     """Fewest frames `T` in one call."""
     chunk_max: int | None = None
     """Most frames `T` in one call, or none where there is no limit."""
+    period: int | None = None
+    """Frames after which the absolute positions that the model adds to its input repeat, as they
+    did in training; none where the answer does not depend on the age of the stream."""
     after_gap: str = "reset: give every state its initial value; frames before a gap do not count"
     """What an app does when frames are missing."""
     version: int = VERSION
     """Version of the contract's own form."""
 
     @property
+    def grows(self) -> bool:
+        """Say whether the state grows with every frame, so that no stream can run for ever."""
+        return any(state.grows for state in self.states)
+
+    @property
     def state_bytes(self) -> int:
-        """Bytes of one stream's state."""
-        return sum(math.prod(s.sized(1)) * (8 if s.dtype == "int64" else 4) for s in self.states)
+        """Bytes of one stream's state; where it grows, after one frame."""
+        return sum(math.prod(s.sized(1, 1)) * (8 if s.dtype == "int64" else 4) for s in self.states)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract as JSON values."""

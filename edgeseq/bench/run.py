@@ -16,7 +16,7 @@ from edgeseq.bench.machine import Machine, this_machine
 from edgeseq.bench.measure import BenchSettings, Found, Progress, measure
 from edgeseq.bench.results import SCHEMA, BenchResult, Harness, Status, VariantResult
 from edgeseq.bench.subjects import Target, targets
-from edgeseq.budget import Measured, Verdict, judge
+from edgeseq.budget import Measured, Verdict, judge, state_kib
 from edgeseq.bundle import Bundle, load_bundle
 from edgeseq.devices import DeviceProfile, is_device, load_device
 
@@ -154,7 +154,7 @@ def _judge(
             steps_ms=step.samples_us / 1e3,
             peak_rss_mib=result.memory.peak_rss_mib if result.memory else None,
             model_kib=result.file_kib,
-            state_kib=result.state_kib,
+            state_kib=state_kib(target.contract),
             operators=target.operators,
         )
         verdicts.extend(judge(profile, measured, elsewhere=elsewhere))

@@ -42,7 +42,7 @@ class Subject:
     file_kib: float
     """Size of the ONNX file."""
     state_kib: float
-    """State of one stream."""
+    """State of one stream; where it grows, what a frame adds."""
     accuracy: Accuracy | None
     """Its score on its task, from the manifest."""
 
@@ -191,4 +191,4 @@ def _streaming(bundle: Bundle) -> list[str]:
 
 
 def _steps(variant: Variant) -> bool:
-    return variant.contract.form == "step" and variant.contract.chunk_min == 1
+    return variant.contract.form != "sequence" and variant.contract.chunk_min == 1

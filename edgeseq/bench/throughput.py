@@ -160,7 +160,7 @@ def measure_throughput(
 
 def require_batches(contract: Contract, where: str) -> None:
     """Raise `UsageError` where a graph cannot advance any number of streams frame by frame."""
-    if contract.form != "step":
+    if contract.form == "sequence":
         raise UsageError(
             f"{where} is a sequence graph without state, so there are no streams to advance; "
             "export with --form step"

@@ -67,7 +67,9 @@ def _sides(subject: Subject) -> Iterable[tuple[str, dict[str, tuple[Shape, str]]
         found: dict[str, tuple[Shape, str]] = {k: (v, types[k]) for k, v in states.items()}
         return {name: ((streams, frames, size), "float32"), **found}
 
-    sized = [(s, tuple(streams if d == "N" else int(d) for d in s.shape)) for s in contract.states]
+    known: dict[str, int | str] = {"N": streams, "P": "P"}
+    sized = [(s, tuple(known[d] if d in known else int(d) for d in s.shape))
+             for s in contract.states]  # fmt: skip
     inputs = side({s.input: shape for s, shape in sized}, contract.frame.name, contract.frame.size)
     outputs = side(
         {s.output: shape for s, shape in sized}, contract.output.name, len(contract.output.labels)

@@ -124,6 +124,8 @@ def streams(subject: Subject) -> Finding:
         return not_checked("streams", "it takes exactly 1 stream")
     count = contract.streams or ROWS
     found = _sequences if contract.form == "sequence" else _rows_reset
+    if contract.grows:
+        found = _rows_together
     worst, where = max(found(subject, count), key=lambda item: item[0].relative_error)
     return kept_within(
         "streams",
@@ -160,6 +162,18 @@ def _rows_reset(subject: Subject, count: int) -> Iterator[tuple[Parity, str]]:
         yield parity, f"stream {row}, frame {parity.at_step}"
 
 
+def _rows_together(subject: Subject, count: int) -> Iterator[tuple[Parity, str]]:
+    """Feed the reference beside other streams that are as old, first and last."""
+    part = _part(subject)
+    rows = np.stack([part, *[part[::-1]] * (count - 1)])
+    for row, batch in ((0, rows), (count - 1, rows[::-1])):
+        with subject.session(count) as session:
+            calls = np.split(batch, range(subject.unit, len(part), subject.unit), axis=1)
+            outputs = np.concatenate([session.run(np.ascontiguousarray(c)) for c in calls], axis=1)
+        parity = subject.compare(subject.expected[: len(part)], outputs[row])
+        yield parity, f"stream {row}, frame {parity.at_step}"
+
+
 def _sequences(subject: Subject, count: int) -> Iterator[tuple[Parity, str]]:
     """Put the reference among other sequences, first and last; yield how it compares."""
     rows = np.stack([subject.frames, *[subject.frames[::-1]] * (count - 1)])
@@ -175,6 +189,9 @@ def endless(subject: Subject) -> Finding:
     counters = [state.input for state in contract.states if state.dtype == "int64"]
     if contract.form == "sequence":
         return not_checked("endless", "a sequence graph has no state")
+    if contract.grows:
+        note = f"it cannot: the state grows by design, {contract.state_bytes:,} bytes a frame"
+        return not_checked("endless", note)
     if not counters:
         return Finding("endless", "kept", note="fixed shapes and no counter in the state")
     window = subject.window or NO_RING[-1]

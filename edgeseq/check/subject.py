@@ -61,7 +61,7 @@ class Subject:
 
     @property
     def window(self) -> int | None:
-        """Slots of the ring of keys and values, if there is one."""
+        """Frames that the state reaches back, if it says so."""
         return ring_size(self.contract)
 
     @property
@@ -92,7 +92,7 @@ class Subject:
 
     def step_through(self, session: StreamSession, frames: Array) -> Array:
         """Feed `(T, F)` to all streams in the shortest calls; return the first's `(T, C)`."""
-        if self.unit == self.streams == 1 and self.contract.form == "step":
+        if self.unit == self.streams == 1 and self.contract.form != "sequence":
             return np.stack([session.step(frame) for frame in frames])
         return self._run_through(session, frames, self.unit)
 
@@ -156,6 +156,13 @@ def initial_state(contract: Contract, streams: int) -> States:
 
 
 def ring_size(contract: Contract) -> int | None:
-    """Return the slots of the attention cache `(N, H, W, K)`, if there is one."""
-    shapes = (s.shape for s in contract.states if s.input.startswith("past_key_values."))
-    return next((int(shape[2]) for shape in shapes), None)
+    """Return the frames that the state reaches back, the next one included, if it says so.
+
+    Of an attention cache `(N, H, W, K)` its slots, of frames `(N, W - 1, I)` one more.
+    """
+    for state in contract.states:
+        if state.input.startswith("past_key_values.") and not state.grows:
+            return int(state.shape[2])
+        if state.input == "cached_frames":
+            return int(state.shape[1]) + 1
+    return None

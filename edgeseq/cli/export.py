@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from edgeseq.cli import options
 from edgeseq.cli.progress import Bar
+from edgeseq.contract import Form
 from edgeseq.errors import UsageError
 
 
@@ -15,10 +17,11 @@ from edgeseq.errors import UsageError
 @options.output("out", "BUNDLE", "Directory for the bundle; an older one is replaced whole.")
 @click.option(
     "--form",
-    type=click.Choice(["step", "sequence"]),
+    type=click.Choice(get_args(Form)),
     default="step",
     show_default=True,
-    help="step carries state; sequence takes all frames at once.",
+    help="step carries a bounded state; sequence takes all frames at once; the others are for "
+    "comparison: recompute keeps frames and computes all of them anew, growing-cache forgets none.",
 )
 @click.option(
     "--static",
@@ -32,7 +35,9 @@ from edgeseq.errors import UsageError
     help="Recipe, by name or as a TOML file.",
 )
 @options.as_json
-def export(run: Path, out: Path, form: str, static: str | None, recipe: str, as_json: bool) -> None:
+def export(
+    run: Path, out: Path, form: Form, static: str | None, recipe: str, as_json: bool
+) -> None:
     """Export RUN as a bundle: step graph, contract, reference, and the proof that they agree.
 
     Every graph streams 10,000 real frames through ONNX Runtime and must give what PyTorch gives
@@ -50,7 +55,7 @@ def export(run: Path, out: Path, form: str, static: str | None, recipe: str, as_
 
     streams, frames = _static(static)
     settings = ExportSettings(
-        form="sequence" if form == "sequence" else "step",
+        form=form,
         streams=streams,
         frames=frames,
         recipe=recipe,

@@ -7,7 +7,7 @@ import click
 
 from edgeseq.cli import kinds, options
 from edgeseq.cli.progress import Bar
-from edgeseq.families import FAMILIES
+from edgeseq.families import FAMILIES, POSITIONS
 
 _TUNING = {"task", "qat", "recipe", "steps", "accelerator", "resume", "run", "as_json"}
 """Parameters that fine-tuning takes; all others are settled by the run."""
@@ -30,11 +30,15 @@ _TUNING = {"task", "qat", "recipe", "steps", "accelerator", "resume", "run", "as
     help="Parameters at most; sizes the model.",
 )
 @click.option("--hidden", type=int, help="Recurrent layers: hidden units, instead of --params.")
+@click.option("--projection", type=int, help="LSTM: values the hidden state is projected to.")
 @click.option("--width", type=int, help="Attention: width, instead of --params.")
 @click.option("--feed-forward", type=int, help="Attention: feed-forward units.")
 @click.option("--layers", type=int, help="Layers or blocks.")
 @click.option("--heads", type=int, help="Attention: heads.")
 @click.option("--window", type=int, help="Attention: frames that a frame can see.")
+@click.option(
+    "--positions", type=click.Choice(POSITIONS), help="Attention: how it knows the order of frames."
+)
 @click.option(
     "--set",
     "others",
@@ -76,7 +80,7 @@ def train(
     run: Path | None,
     as_json: bool,
     others: tuple[tuple[str, Any], ...],
-    **sizes: int | None,
+    **sizes: int | str | None,
 ) -> None:
     """Train a compact model on TASK (see edgeseq tasks, or the TOML of your own data).
 

@@ -60,5 +60,6 @@ def build_graph(
         streams=streams if isinstance(streams, int) else None,
         chunk_min=frames if isinstance(frames, int) else 1,
         chunk_max=frames if isinstance(frames, int) else None,
+        period=built.period,
     )
     return ends.graph.model(contract, built.target.opset)

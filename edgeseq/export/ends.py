@@ -25,8 +25,13 @@ class Size:
     frames: Dimension = "T"
 
     def of(self, state: State) -> list[Dimension]:
-        """Return the shape of a state tensor."""
-        return [self.streams if size == "N" else int(size) for size in state.shape]
+        """Return the shape of a state tensor before a call."""
+        known: dict[str, Dimension] = {"N": self.streams, "P": "P"}
+        return [known[size] if size in known else int(size) for size in state.shape]
+
+    def after(self, state: State) -> list[Dimension]:
+        """Return the shape of a state tensor after a call."""
+        return [f"P + {self.frames}" if size == "P" else size for size in self.of(state)]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Built:
     outputs: str
     states: tuple[State, ...]
     target: Target = PORTABLE
+    period: int | None = None
+    """As the contract's."""
 
 
 class Ends:

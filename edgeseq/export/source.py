@@ -15,13 +15,15 @@ writes it. What attends reads what was written.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from edgeseq.contract import State
+from edgeseq.export.attention import AttentionSizes, Chunk, Window
 from edgeseq.export.positions import rotary_angles
-from edgeseq.export.ring import AnyChunk, AttentionSizes, OneFrame
+from edgeseq.export.ring import OneFrame
 from edgeseq.graph.build import GraphBuilder
 
 if TYPE_CHECKING:
@@ -43,23 +45,28 @@ class SourceSizes(AttentionSizes, Protocol):
         """Blocks that attend to it."""
 
 
-class Whole(AnyChunk):
+class Whole(Chunk):
     """Attend from every frame of a source to all of them; `window` is how many there are."""
 
-    def __init__(self, graph: GraphBuilder, spec: AttentionSizes) -> None:
-        self.graph, self.spec, self.stateful = graph, spec, False
-        angles = rotary_angles(spec.window, spec.width // spec.heads)[: spec.window]
-        self.cos = graph.constant(np.cos(angles)[None, None], "source_cos")  # (1, 1, S, K / 2)
-        self.sin = graph.constant(np.sin(angles)[None, None], "source_sin")
-        self.mask = graph.constant(0.0)
+    @cached_property
+    def _rotation(self) -> tuple[str, str]:
+        """Cosines and sines, `(1, 1, S, K / 2)`, under names that no other window has."""
+        angles = rotary_angles(self.spec.window, self.spec.width // self.spec.heads)
+        angles = angles[None, None, : self.spec.window]
+        return (
+            self.graph.constant(np.cos(angles), "source_cos"),
+            self.graph.constant(np.sin(angles), "source_sin"),
+        )
+
+    @cached_property
+    def _mask(self) -> str:
+        return self.graph.constant(0.0)
 
 
 class Source:
     """How the blocks of a graph attend to the source."""
 
-    def __init__(
-        self, window: AnyChunk | OneFrame, spec: SourceSizes, x: str, encode: Encode
-    ) -> None:
+    def __init__(self, window: Window, spec: SourceSizes, x: str, encode: Encode) -> None:
         """Write what reads and encodes the source.
 
         Args:

@@ -3,7 +3,7 @@
 Sizes: N streams, T frames, D width, H heads, K = D / H, M feed-forward units, W window.
 """
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -12,10 +12,13 @@ from torch.nn import functional as F
 
 from edgeseq.contract import Form
 from edgeseq.errors import UsageError
+from edgeseq.export.attention import AttentionSizes, Chunk, Distances, Window
 from edgeseq.export.ends import Size
+from edgeseq.export.growing import Growing
 from edgeseq.export.layers import linear, norm
 from edgeseq.export.positions import rotary_angles
-from edgeseq.export.ring import AnyChunk, AttentionSizes, OneFrame
+from edgeseq.export.recompute import Recomputed
+from edgeseq.export.ring import AnyChunk, OneFrame
 from edgeseq.graph.build import GraphBuilder
 
 
@@ -39,13 +42,17 @@ class Attention(nn.Module):
 
     def __init__(self, spec: BlockSizes) -> None:
         super().__init__()
-        self.heads, self.window = spec.heads, spec.window
+        self.heads, self.window, self.positions = spec.heads, spec.window, spec.positions
         self.dropout = spec.dropout
         self.qkv = nn.Linear(spec.width, 3 * spec.width, bias=False)
         self.out = nn.Linear(spec.width, spec.width, bias=False)
-        angles = torch.from_numpy(rotary_angles(spec.window, spec.width // spec.heads))
-        self.register_buffer("cos", angles.cos().float(), persistent=False)  # (2 W, K / 2)
-        self.register_buffer("sin", angles.sin().float(), persistent=False)
+        if spec.positions == "rotary":
+            angles = torch.from_numpy(rotary_angles(spec.window, spec.width // spec.heads))
+            self.register_buffer("cos", angles.cos().float(), persistent=False)  # (2 W, K / 2)
+            self.register_buffer("sin", angles.sin().float(), persistent=False)
+        relative = spec.positions == "relative"
+        distances = nn.Parameter(torch.zeros(spec.heads, spec.window)) if relative else None
+        self.register_parameter("distances", distances)  # added to the score at each distance
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, T, D)` to `(N, T, D)`."""
@@ -58,6 +65,11 @@ class Attention(nn.Module):
         _, k, v = self._project(x)
         return k, v
 
+    def biases(self) -> Distances | None:
+        """Return what is added to the scores at each distance, if positions are relative."""
+        distances = cast(Tensor | None, self.distances)
+        return None if distances is None else distances.detach().double().numpy()
+
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return rotated queries, rotated keys and values, `(N, H, T, K)` each."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (N, T, 3, H, K)
@@ -65,7 +77,9 @@ class Attention(nn.Module):
         return self._rotate(q), self._rotate(k), v
 
     def _rotate(self, x: Tensor) -> Tensor:
-        """Turn each pair `(x[j], x[j + K / 2])` by its frame's angle."""
+        """Turn each pair `(x[j], x[j + K / 2])` by its frame's angle, if positions are rotary."""
+        if self.positions != "rotary":
+            return x
         position = torch.arange(x.shape[2], device=x.device) % len(self.cos)
         cos, sin = self.cos[position], self.sin[position]  # (T, K / 2)
         a, b = x.chunk(2, dim=-1)
@@ -76,7 +90,11 @@ class Attention(nn.Module):
         batch, heads, frames, size = q.shape
         dropout = self.dropout if self.training else 0.0
         if frames <= self.window:
-            return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+            at = torch.arange(frames, device=q.device)
+            mask = self._biased(at[:, None] - at) if self.positions == "relative" else None
+            return F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=mask is None
+            )
         window = self.window
         blocks = -(-frames // window)
         tail = blocks * window - frames
@@ -87,12 +105,21 @@ class Attention(nn.Module):
         )  # (N, H, blocks, 2 W, K)
         query = torch.arange(window, device=q.device)[:, None] + window
         key = torch.arange(2 * window, device=q.device)
-        seen = (key <= query) & (key > query - window)  # (W, 2 W)
-        first = seen & (key >= window)  # nothing lies before the first block
-        mask = torch.stack([first] + [seen] * (blocks - 1))  # (blocks, W, 2 W)
+        age = query - key  # (W, 2 W)
+        first = torch.where(key >= window, age, -1)  # nothing lies before the first block
+        mask = self._biased(torch.stack([first] + [age] * (blocks - 1)))  # (H?, blocks, W, 2 W)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         whole: Tensor = y.flatten(2, 3)[:, :, :frames]
         return whole
+
+    def _biased(self, age: Tensor) -> Tensor:
+        """Return who sees whom by age, `age`'s shape, or what is added to the scores, `(H, …)`."""
+        seen = (age >= 0) & (age < self.window)
+        distances = cast(Tensor | None, self.distances)
+        if distances is None:
+            return seen
+        biases = distances[:, age.clamp(0, self.window - 1)]
+        return biases.masked_fill(~seen, -torch.inf)
 
 
 class Block(nn.Module):
@@ -126,13 +153,13 @@ class Block(nn.Module):
             states[f"past_key_values.{layer}.{what}"] = ring
         return states
 
+    def every_state(self, x: Tensor, layer: int) -> dict[str, Tensor]:
+        """Return the keys and values of all of `x` `(N, T, D)`, by name."""
+        k, v = self.attention.keys_values(self.norm1(x))
+        return {f"past_key_values.{layer}.{w}": e for w, e in (("key", k), ("value", v))}
+
     def write(
-        self,
-        graph: GraphBuilder,
-        x: str,
-        layer: int,
-        window: AnyChunk | OneFrame,
-        stack: str = "blocks",
+        self, graph: GraphBuilder, x: str, layer: int, window: Window, stack: str = "blocks"
     ) -> str:
         """Write the block into a graph; `window` is how it attends, `stack` the list it is in."""
         attention, name = self.attention, f"{stack}.{layer}"
@@ -141,26 +168,34 @@ class Block(nn.Module):
         scale[: len(scale) // 3] = (len(scale) // 3 / attention.heads) ** -0.5
         y = norm(graph, x, self.norm1, f"{name}.norm1")
         qkv = linear(graph, y, attention.qkv, f"{name}.attention.qkv", scale)  # (N, T, 3 D)
-        y = window.attend(layer, qkv)  # (N, T, D)
+        y = window.attend(layer, qkv, attention.biases())  # (N, T, D)
         x = graph.op("Add", x, linear(graph, y, attention.out, f"{name}.attention.out"))
         y = norm(graph, x, self.norm2, f"{name}.norm2")
         y = graph.op("Relu", linear(graph, y, self.up, f"{name}.up"))  # (N, T, M)
         return graph.op("Add", x, linear(graph, y, self.down, f"{name}.down"))
 
 
-def final_position(x: Tensor, window: int) -> dict[str, Tensor]:
-    """Return the position after all of `x` `(N, T, D)`, by name: see `edgeseq.export.ring`."""
-    length = x.shape[1]
-    position = length if length < 3 * window else window + (length - window) % (2 * window)
+_WINDOWS: dict[Form, type[Window]] = {
+    "step": AnyChunk,
+    "sequence": Chunk,
+    "recompute": Recomputed,
+    "growing-cache": Growing,
+}
+
+
+def final_position(x: Tensor, window: int, least: int | None = None) -> dict[str, Tensor]:
+    """Return the position after all of `x` `(N, T, D)`, by name: see `edgeseq.export.counter`."""
+    length, least, period = x.shape[1], least or window, 2 * window
+    position = length if length < least + period else least + (length - least) % period
     return {"cached_position": torch.full((len(x),), position)}
 
 
 def write_window(
     graph: GraphBuilder, spec: AttentionSizes, size: Size, form: Form, *, newest: bool
-) -> AnyChunk | OneFrame:
-    """Return how the blocks of a graph of `form` attend: for any chunk, or for one frame."""
-    if not newest or form == "sequence":
-        return AnyChunk(graph, spec, size, stateful=form == "step")
+) -> Window:
+    """Return how the blocks of a graph of `form` attend; `step`: to any chunk, or to one frame."""
+    if form != "step" or not newest:
+        return _WINDOWS[form](graph, spec, size)
     if size.frames != 1:
         raise UsageError(f"the step graph takes 1 frame a call, not {size.frames}")
     return OneFrame(graph, spec, size)

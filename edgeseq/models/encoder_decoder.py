@@ -14,6 +14,7 @@ M feed-forward units, W window, C outputs.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Self, cast
 
 import torch
@@ -22,12 +23,14 @@ from torch.nn import functional as F
 
 from edgeseq.contract import Form
 from edgeseq.errors import UsageError
-from edgeseq.export.ends import Built, Ends
+from edgeseq.export.ends import Built, Ends, Size
 from edgeseq.export.layers import linear, norm
 from edgeseq.export.source import Source, Whole
+from edgeseq.families import PositionKind
 from edgeseq.graph.build import GraphBuilder
 from edgeseq.models.attention import Attention, Block, final_position, write_window
 from edgeseq.models.family import Body, Family, Spec
+from edgeseq.models.positions import width_mistakes
 from edgeseq.models.sizes import check_sizes
 
 SHARE = 4
@@ -55,12 +58,15 @@ class EncoderDecoderSpec(Spec):
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no model."""
-        pairs, mistakes = 2 * self.heads, []
-        if pairs and self.width % pairs:  # rotary positions turn pairs of values
-            mistakes.append(f"width: {self.width} is not a multiple of 2 x heads = {pairs}")
+        mistakes = width_mistakes(self)
         if self.source > self.window:  # positions fall back to W, and must not look new
-            mistakes.append(f"source: {self.source} is more than window = {self.window}")
-        check_sizes(self.family, asdict(self), tuple(mistakes))
+            mistakes += (f"source: {self.source} is more than window = {self.window}",)
+        check_sizes(self.family, asdict(self), mistakes)
+
+    @property
+    def positions(self) -> PositionKind:
+        """How frames know how far they are from each other."""
+        return "rotary"
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
@@ -191,7 +197,7 @@ class EncoderDecoder(Body):
         graph = ends.graph
         x = linear(graph, ends.frames(), self.embed, "embed")  # (N, T, D)
         window = write_window(graph, self.spec, ends.size, form, newest=newest)
-        source = Source(window, self.spec, x, self._write_encoder)
+        source = Source(window, self.spec, x, partial(self._write_encoder, ends.size))
         for layer in range(self.spec.layers):
             x = self._cross(layer).write(graph, x, layer, source)
             x = self._block(layer).write(graph, x, layer, window)
@@ -215,10 +221,10 @@ class EncoderDecoder(Body):
         before, after = x[:, : self.spec.source - 1], x[:, self.spec.source - 1 :]
         return torch.cat([before, self._cross(layer)(after, *memory[layer])], dim=1)
 
-    def _write_encoder(self, graph: GraphBuilder, source: str) -> Sequence[str]:
+    def _write_encoder(self, size: Size, graph: GraphBuilder, source: str) -> Sequence[str]:
         """Write the encoder; return keys and values of each block, one after the other."""
         x = graph.op("Add", source, graph.constant(self.places.detach().numpy(), "places"))
-        whole = Whole(graph, self.reading)
+        whole = Whole(graph, self.reading, size)
         for layer, block in enumerate(cast(Iterable[Block], self.encoder)):
             x = block.write(graph, x, layer, whole, "encoder")
         x = norm(graph, x, self.source_norm, "source_norm")

@@ -70,7 +70,11 @@ class Body(nn.Module, ABC):
 
     @abstractmethod
     def final_state(self, frames: Tensor) -> dict[str, Tensor]:
-        """Return the state after the whole sequence, by the names that `write` gives it."""
+        """Return the step graph's state after the whole sequence, by the names in `write`."""
+
+    def state_after(self, frames: Tensor, form: Form) -> dict[str, Tensor]:
+        """Return the state of a graph of `form` after the whole sequence, by its names."""
+        return self.final_state(frames)
 
     @abstractmethod
     def write(self, ends: "Ends", form: Form, *, newest: bool) -> "Built":

@@ -26,13 +26,18 @@ class RecurrentSpec(Spec):
         """Refuse sizes that make no model."""
         check_sizes(self.family, asdict(self))
 
+    @property
+    def values(self) -> int:
+        """Values of a hidden state, which a layer passes on."""
+        return self.hidden
+
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters: every gate with two biases as in cuDNN."""
         gates = sum(
-            self.gates * self.hidden * ((inputs if layer == 0 else self.hidden) + self.hidden + 2)
+            self.gates * self.hidden * ((inputs if layer == 0 else self.values) + self.values + 2)
             for layer in range(self.layers)
         )
-        return gates + (self.hidden + 1) * outputs
+        return gates + (self.values + 1) * outputs
 
     @classmethod
     def sized(cls, parameters: int, inputs: int, outputs: int, context: int = 64) -> Self:

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgeseq.contract import Form
 from edgeseq.errors import UsageError
 from edgeseq.models.family import Spec
 
@@ -69,9 +70,9 @@ class SequenceModel(nn.Module):
             return embedded
         return (frames - self.input_mean) / self.input_std
 
-    def final_state(self, frames: Tensor) -> dict[str, Tensor]:
+    def final_state(self, frames: Tensor, form: Form = "step") -> dict[str, Tensor]:
         """Return the state after raw frames `(N, T, F)`, by the names of the contract."""
-        states: dict[str, Tensor] = self.body.final_state(self.normalised(frames))
+        states: dict[str, Tensor] = self.body.state_after(self.normalised(frames), form)
         return states
 
 

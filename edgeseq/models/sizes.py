@@ -6,12 +6,12 @@ from edgeseq.errors import ConfigError
 
 
 def check_sizes(family: str, sizes: dict[str, Any], mistakes: tuple[str, ...] = ()) -> None:
-    """Raise `ConfigError` with `mistakes` and all sizes that are below 1, or no dropout."""
+    """Raise `ConfigError` with `mistakes` and all counts that are below 1, or no dropout."""
     dropout = sizes["dropout"]
     found = [
         f"{name}: {size} is not at least 1"
         for name, size in sizes.items()
-        if name != "dropout" and size < 1
+        if name != "dropout" and isinstance(size, int) and size < 1
     ]
     if not 0 <= dropout < 1:
         found.append(f"dropout: {dropout} is not at least 0 and below 1")

@@ -18,10 +18,11 @@ from edgeseq.graph.branches import expose
 from edgeseq.graph.build import read_contract
 from edgeseq.graph.edit import copied
 from edgeseq.graph.session import quiet_session
+from edgeseq.graph.weights import all_nodes, subgraphs
 from edgeseq.quantize.ranges import Histogram
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 Array = NDArray[np.float32]
 
@@ -40,8 +41,8 @@ def watch(
 
     Args:
         model: an fp32 graph with a contract.
-        values: names of values of the main graph, an input of it is one, too, or of branches of an
-            `If`, which count in calls that take them.
+        values: names of values: of the main graph, inputs included, of branches of an `If`, which
+            count in calls that take them, or of what the body of a top-level `Scan` makes.
         streams: frames `(T, F)` in raw units; each begins with the initial state.
         state: `rolling`: of a call, what the call before gave. `zero`: always the initial state,
             which is what tools do that know of no state; only to show what that loses.
@@ -115,6 +116,9 @@ def _with_outputs(
     onnx = require("onnx")
     result = copied(model)
     shown = expose(result.graph, values)
+    for node in result.graph.node:
+        for body in subgraphs(node) if node.op_type == "Scan" else ():
+            _let_out(node, body, values)
     there = {item.name for item in (*model.graph.input, *model.graph.output)}
     result.graph.output.extend(
         onnx.helper.make_tensor_value_info(shown.get(name, name), onnx.TensorProto.FLOAT, None)
@@ -122,6 +126,21 @@ def _with_outputs(
         if name not in there
     )
     return result, shown
+
+
+def _let_out(scan: "NodeProto", body: "GraphProto", values: Sequence[str]) -> None:
+    """Return those of `values` that the loop's `body` makes from the loop, one a round."""
+    onnx = require("onnx")
+    made = {name for node in body.node for name in node.output}
+    inside = {name: f"{name}_inside" for name in values if name in made}
+    for node in all_nodes(body):
+        node.input[:] = [inside.get(name, name) for name in node.input]
+        node.output[:] = [inside.get(name, name) for name in node.output]
+    for item in body.output:
+        item.name = inside.get(item.name, item.name)
+    for name in inside.values():
+        body.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    scan.output.extend(inside)
 
 
 def _checked(frames: Array, number: int, contract: Contract) -> Array:

@@ -33,13 +33,13 @@ class Product:
     x: str
     """Name of the left side, in `graph`."""
     seen: str
-    """The value that is `x` when a call has one frame, of the main graph or of a branch of an `If`
-    in it; empty: there is none."""
+    """The value that is `x` when a call has one frame: of the main graph, of a branch in it, or
+    what a `Scan` in it makes of a frame; empty: there is none."""
 
 
 def products(model: "ModelProto") -> tuple[Product, ...]:
     """Return the products with weights of `model`, bodies and branches included, in order."""
-    return tuple(_products(model.graph, {}, str))
+    return tuple(_products(model.graph, {}, _main))
 
 
 def weight_names(model: "ModelProto") -> tuple[str, ...]:
@@ -89,13 +89,23 @@ def _shown(
     """Say what the values of a `Scan`'s body are in its first round; others of loops are hidden.
 
     Of one frame there is one round: states are what the loop starts from, and the frame is the
-    sequence. A branch is no loop: what hides its values is what hides the node's.
+    sequence. What a loop of the main graph makes can be had from it, and so can what branches make,
+    see `calibrate.watch`.
     """
     if node.op_type == "If":
-        return outer
-    names = [item.name for item in body.input] if node.op_type == "Scan" else []
-    pairs = dict(zip(names, node.input, strict=False))
-    return lambda name: outer(pairs[name]) if name in pairs else ""
+        return lambda name: outer(name)
+    if node.op_type != "Scan":
+        return lambda _: ""
+    inside = {item.name: name for item, name in zip(body.input, node.input, strict=False)}
+    if outer is _main:
+        made = {name: name for part in body.node for name in part.output}
+        return lambda name: (made | inside).get(name, "")
+    return lambda name: outer(inside[name]) if name in inside else ""
+
+
+def _main(name: str) -> str:
+    """Say that what is in the main graph is there."""
+    return name
 
 
 def _is_matrix(tensor: "TensorProto") -> bool:

@@ -62,6 +62,11 @@ def _states(inspection: Inspection) -> list[str]:
     lines = [f"{pair.output} → {pair.input}" for pair in inspection.states]
     if any(pair.guessed for pair in inspection.states):
         lines.append("guessed from names, shapes and types: the file does not say")
+    contract = inspection.contract
+    if contract and contract.grows:
+        lines.append(f"it grows by {contract.state_bytes:,} bytes a frame and stream, without end")
+    if contract and contract.period:
+        lines.append(f"absolute positions repeat every {contract.period} frames, as in training")
     return lines or ["none found"]
 
 

@@ -61,7 +61,7 @@ class StateMemory:
     def write(self, turn: int, values: Mapping[str, NDArray[Any]]) -> None:
         """Replace all states, or none where one does not fit."""
         for state, wanted in zip(self._states, self._arrays[0], strict=True):
-            _require_like(wanted, values[state.input], state.input)
+            require_like(wanted, values[state.input], state.input)
         for index, state in enumerate(self._states):
             if self._on_cpu:
                 self._arrays[turn][index][...] = values[state.input]
@@ -83,7 +83,8 @@ class StateMemory:
         self.write(turn, values)
 
 
-def _require_like(wanted: NDArray[Any], array: NDArray[Any], name: str) -> None:
+def require_like(wanted: NDArray[Any], array: NDArray[Any], name: str) -> None:
+    """Raise `StreamError` unless `array` has the type and the shape of `wanted`."""
     if not isinstance(array, np.ndarray) or array.dtype != wanted.dtype:
         raise StreamError(f"state {name} must be an array of {wanted.dtype}")
     if array.shape != wanted.shape:

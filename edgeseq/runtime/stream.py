@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeseq.contract import Contract, SessionSettings
 from edgeseq.errors import StreamError
 from edgeseq.runtime.buffers import Array, Call, StateMemory
+from edgeseq.runtime.growing import GrowingCall, GrowingMemory
 from edgeseq.runtime.model import StreamModel
 
 FLOAT32 = np.dtype(np.float32)
@@ -22,9 +23,9 @@ LONGEST_CALL = 64
 class StreamSession:
     """Streams through one model. `N = streams` independent streams advance together.
 
-    The state lives in buffers that are bound to the graph once. One session belongs to one
-    thread; sessions that share a `StreamModel` share its weights and may run in parallel, and
-    each costs little more than its state.
+    The state lives in buffers that are bound to the graph once, unless it grows. One session
+    belongs to one thread; sessions that share a `StreamModel` share its weights and may run in
+    parallel, and each costs little more than its state.
 
     Example:
         >>> with StreamSession("bundle") as stream:  # doctest: +SKIP
@@ -33,8 +34,8 @@ class StreamSession:
     """
 
     __slots__ = (
-        "_calls", "_check_nan", "_flip", "_frame_shape", "_lead", "_states", "_step_call", "_turn",
-        "model", "streams",
+        "_calls", "_check_nan", "_flip", "_frame_shape", "_lead", "_new_call", "_states",
+        "_step_call", "_turn", "model", "streams",
     )  # fmt: skip
 
     def __init__(
@@ -67,16 +68,18 @@ class StreamSession:
                 f"{source.source} takes {contract.streams or 'at least 1'} streams, not {streams}"
             )
         self.streams = streams
-        self._states = StateMemory(contract.states, streams, source.provider)
-        self._calls: dict[int, Call] = {}
+        memory: Any = GrowingMemory if contract.grows else StateMemory
+        self._new_call: Any = GrowingCall if contract.grows else Call
+        self._states = memory(contract.states, streams, source.provider)
+        self._calls: dict[int, Call | GrowingCall] = {}
         self._lead = () if streams == 1 else (streams,)
         self._frame_shape = (*self._lead, contract.frame.size)
         self._turn = 0
         self._flip = self._states.turns - 1
         # Now rather than in the first step: that step is as quick as all others, and what lives
         # as long as the session does not come to lie among what a call allocates and frees.
-        single = contract.form == "step" and contract.chunk_min == 1
-        self._step_call: Call | None = self._call(1) if single else None
+        single = contract.form != "sequence" and contract.chunk_min == 1
+        self._step_call: Call | GrowingCall | None = self._call(1) if single else None
 
     @property
     def contract(self) -> Contract:
@@ -133,7 +136,8 @@ class StreamSession:
     @property
     def state(self) -> dict[str, NDArray[Any]]:
         """Every state tensor by its input name: a copy that can be kept and set again."""
-        return self._states.read(self._turn)
+        states: dict[str, NDArray[Any]] = self._states.read(self._turn)
+        return states
 
     @state.setter
     def state(self, values: Mapping[str, NDArray[Any]]) -> None:
@@ -174,12 +178,12 @@ class StreamSession:
             )
         return cuts
 
-    def _call(self, frames: int) -> Call:
+    def _call(self, frames: int) -> Call | GrowingCall:
         """Return the call for `frames` frames; a few sizes stay bound."""
         if frames not in self._calls:
             if len(self._calls) >= 8:  # stray lengths must not pile up
                 self._calls.pop(next(size for size in self._calls if size != 1))
-            self._calls[frames] = Call(self.model, self._states, self.streams, frames)
+            self._calls[frames] = self._new_call(self.model, self._states, self.streams, frames)
         return self._calls[frames]
 
     def _require_state(self) -> None:

@@ -1,5 +1,7 @@
 """Sizes and settings that suit a task and a family, chosen on inner validation splits."""
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from edgeseq.models import Spec, load_family
@@ -22,22 +24,27 @@ def default_settings(task: Task, family: str, **changes: Any) -> FitSettings:  #
     return FitSettings(**{**suited, **changes})
 
 
-def default_spec(task: Task, family: str, parameters: int) -> Spec:
+def default_spec(task: Task, family: str, parameters: int, **chosen: Any) -> Spec:  # noqa: ANN401
     """Return the model of `family` with at most `parameters` parameters that suits `task`.
+
+    Of what is `chosen` beforehand the family weighs what its `sized` takes, as `positions`.
 
     Attention sees no further than a crop of the training reaches: a distance that never occurred
     in training is noise in a stream.
     """
-    spec, outputs = load_family(family).spec, len(task.output.labels)
+    family_spec, outputs = load_family(family).spec, len(task.output.labels)
+    sized: Callable[..., Spec] = family_spec.sized
+    taken = signature(sized).parameters
+    weighed = {name: choice for name, choice in chosen.items() if name in taken}
     vocabulary, crop = len(task.frame.vocabulary), _crop(task)
-    require_tokens(spec, vocabulary)
-    if spec.takes_tokens:
-        return spec.sized(parameters, vocabulary, outputs, crop)
+    require_tokens(family_spec, vocabulary)
+    if family_spec.takes_tokens:
+        return sized(parameters, vocabulary, outputs, crop, **weighed)
     if vocabulary:
         left = parameters - vocabulary * TOKEN_SIZE
-        return spec.sized(max(1, left), TOKEN_SIZE, outputs, crop)
+        return sized(max(1, left), TOKEN_SIZE, outputs, crop, **weighed)
     context = min(crop, FORECAST_WINDOW) if task.window is None else crop
-    return spec.sized(parameters, task.frame.size, outputs, context)
+    return sized(parameters, task.frame.size, outputs, context, **weighed)
 
 
 def _crop(task: Task) -> int:

@@ -15,7 +15,7 @@ from edgeseq.tasks.base import Losses, Recording, Score, Task
 
 def scorable(contract: Contract, task: Task) -> bool:
     """Say whether a graph can be fed the task's windows: without state, one must fit one call."""
-    if contract.form == "step" or contract.chunk_max is None:
+    if contract.form != "sequence" or contract.chunk_max is None:
         return True
     return task.window is not None and task.window <= contract.chunk_max
 

@@ -166,7 +166,7 @@ def as_streams(frames: Array, contract: Contract) -> Array:
 
     For a graph without state: as many sequences from reset, `(N, T, F)`, as there are.
     """
-    if contract.form == "step":
+    if contract.form != "sequence":
         return frames[None, : len(frames) // contract.chunk_min * contract.chunk_min]
     length = contract.chunk_max or min(SEQUENCE_FRAMES, len(frames))
     return frames[: len(frames) // length * length].reshape(-1, length, frames.shape[1])
@@ -174,7 +174,8 @@ def as_streams(frames: Array, contract: Contract) -> Array:
 
 def is_stepped(contract: Contract) -> bool:
     """Say whether one stream can be fed one frame a call."""
-    return contract.form == "step" and contract.chunk_min == 1 and contract.streams in (None, 1)
+    one = contract.chunk_min == 1 and contract.streams in (None, 1)
+    return one and contract.form != "sequence"
 
 
 def frame_by_frame(model: StreamModel, frames: Array) -> Array:

@@ -39,6 +39,8 @@ from edgeseq.workflows.producer import producer
 
 REFERENCE_FRAMES = 1024
 """Fewest frames of the reference; never fewer than two calls, so that a state is carried."""
+GROWING_FRAMES = 2000
+"""Most frames of the gate where the state grows: time and memory grow with their square."""
 Progress = Callable[[str], None]
 
 
@@ -47,7 +49,7 @@ class ExportSettings:
     """What `edgeseq export` was asked for."""
 
     form: Form = "step"
-    """`step` carries state; `sequence` starts every call from the reset state."""
+    """What a call computes; see `edgeseq.contract.Form`."""
     streams: int | None = None
     """A fixed number of streams, for compilers that need one."""
     frames: int | None = None
@@ -158,8 +160,9 @@ class _Export:
 
     def _gate(self, loaded: StreamModel, name: str) -> Parity:
         """Stream real frames through ONNX Runtime; raise unless it says what PyTorch says."""
-        self.say(f"{name}: {self.recipe.gate_steps:,} frames against PyTorch")
-        steps = max(self.recipe.gate_steps, loaded.contract.chunk_min)
+        contract, wanted = loaded.contract, self.recipe.gate_steps
+        steps = max(min(wanted, GROWING_FRAMES) if contract.grows else wanted, contract.chunk_min)
+        self.say(f"{name}: {steps:,} frames against PyTorch")
         frames = as_streams(stream(self.test, steps), loaded.contract)  # (N, T, F)
         with torch.inference_mode():
             whole = self.exact(torch.from_numpy(frames).double()).float().numpy()
@@ -184,7 +187,8 @@ class _Export:
         frames = stream(self.test, max(REFERENCE_FRAMES, 2 * (self.settings.frames or 1)))
         with torch.inference_mode():
             whole = torch.from_numpy(frames)[None].double()  # (1, T, F)
-            outputs, state = self.exact(whole)[0].float().numpy(), self.exact.final_state(whole)
+            outputs = self.exact(whole)[0].float().numpy()
+            state = self.exact.final_state(whole, self.settings.form)
         arrays = {"frames": frames, "outputs": outputs}
         arrays |= {f"state.{name}": _single(tensor) for name, tensor in state.items()}
         memory = io.BytesIO()

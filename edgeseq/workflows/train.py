@@ -87,7 +87,8 @@ def train(request: TrainRequest, out: Path, *, progress: Progress | None = None)
     task = load_task(request.task)
     if not 0 <= request.fold < task.folds:
         raise UsageError(f"{request.task} has folds 0 to {task.folds - 1}, not {request.fold}")
-    spec = _spec(default_spec(task, request.model, request.params), request)
+    default = default_spec(task, request.model, request.params, **request.sizes)
+    spec = _spec(default, request)
     changes = {"steps": request.steps} if request.steps else {}
     settings = default_settings(
         task,

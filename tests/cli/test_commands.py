@@ -39,7 +39,7 @@ def test_train_then_export(walk, tmp_path):
     report = json.loads(
         call(
             "train", walk, "--model", "transformer", "--width", 16, "--heads", 2, "--window", 8,
-            "--steps", 60, "-o", run, "--json",
+            "--positions", "learned", "--steps", 60, "-o", run, "--json",
         ).stdout
     )  # fmt: skip
     assert report["spec"]["feed_forward"] == 64

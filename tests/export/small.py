@@ -8,9 +8,11 @@ import torch
 
 from edgeseq.contract import Contract, Frame, Output
 from edgeseq.export import build_graph
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 
@@ -22,8 +24,10 @@ SPECS = {
     "lstm": LSTMSpec(hidden=6),
     "lstm-1-layer": LSTMSpec(hidden=1, layers=1),
     "lstm-3-layers": LSTMSpec(hidden=5, layers=3),
+    "lstm-projected": LSTMSpec(hidden=9, projection=4),
     "gru": GRUSpec(hidden=6),
     "gru-3-layers": GRUSpec(hidden=5, layers=3),
+    "hybrid": HybridSpec(width=16, feed_forward=20, heads=2, window=8),
     "transformer": TransformerSpec(width=16, feed_forward=20, heads=2, window=8),
     "transformer-window-1": TransformerSpec(
         width=8, feed_forward=6, layers=1, heads=1, window=1
@@ -36,15 +40,20 @@ SPECS = {
         width=16, feed_forward=20, source=5, heads=2, window=8
     ),
 }  # fmt: skip
-TRANSFORMERS = [name for name in SPECS if name.startswith(("transformer", "encoder-decoder"))]
-"""Those with a position and a ring."""
+WINDOWED = [name for name in SPECS if name.startswith(("hybrid", "transformer", "enc"))]
+"""With a ring as their state, and a graph of the newest operators for one frame a call."""
+KINDS = {
+    kind: TransformerSpec(12, feed_forward=10, heads=2, window=3, positions=kind)
+    for kind in POSITIONS
+}
+"""A Transformer for each kind of positions, that goes around its ring and its period soon."""
 
 
 @cache
 def model_of(name, output=LOGITS, seed=0):
     """Return a model of random weights with units at both ends."""
     torch.manual_seed(seed)
-    model = SequenceModel(SPECS[name], FRAME.size, len(output.labels), output.residual_of)
+    model = SequenceModel((SPECS | KINDS)[name], FRAME.size, len(output.labels), output.residual_of)
     with torch.no_grad():
         for parameter in model.parameters():  # livelier than what training starts from
             parameter.mul_(1.5).add_(torch.randn_like(parameter) * 0.05)

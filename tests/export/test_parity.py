@@ -9,8 +9,8 @@ from export.small import (
     FRAME,
     LOGITS,
     SPECS,
-    TRANSFORMERS,
     VALUE,
+    WINDOWED,
     Loop,
     frames_of,
     graph_of,
@@ -25,11 +25,14 @@ from hypothesis import strategies as st
 from edgeseq.contract import Contract, Frame
 from edgeseq.errors import UsageError
 from edgeseq.export import build_graph, recurrent
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 LIMIT = 1e-5
+FAMILIES = ("lstm", "lstm-projected", "gru", "hybrid", "transformer")
 OUTPUTS = {"logits": LOGITS, "value": VALUE}
 
 
@@ -53,7 +56,7 @@ def test_any_cut_is_the_whole(name, output, streams, data):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "hybrid", "transformer"])
 def test_any_weights(family, seed):
     model = model_of(family, LOGITS, seed)
     frames = frames_of(model, 2, 60, seed)
@@ -63,7 +66,7 @@ def test_any_weights(family, seed):
 
 @pytest.mark.parametrize("streams", [1, 3])
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_newest_step_is_the_whole(name, output, streams):
     model = model_of(name, OUTPUTS[output])
     length = 7 * window_of(name) + 3
@@ -85,7 +88,7 @@ def test_sequence_is_the_whole(name, output):
 
 @pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
 @pytest.mark.parametrize("form", ["step", "sequence"])
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_static_is_the_whole(family, form, streams, length):
     model = model_of(family)
     calls = 12 if form == "step" else 1
@@ -123,7 +126,7 @@ def test_state_is_the_models_own(name):
             np.testing.assert_allclose(state[key], value.numpy(), atol=2e-5, err_msg=key)
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_chunks_and_single_frames_share_one_state(name):
     """A stream may change between the two graphs of a bundle in its middle."""
     model = model_of(name)
@@ -139,7 +142,7 @@ def test_chunks_and_single_frames_share_one_state(name):
 
 
 @pytest.mark.parametrize("newest", [False, True])
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_position_is_bounded_and_outputs_stay_right(name, newest):
     model, window = model_of(name), window_of(name)
     length = 10 * window
@@ -222,14 +225,14 @@ def test_in_place_is_exact_for_any_cut(name, streams, data):
 
 
 @pytest.mark.parametrize(("streams", "length"), [(1, 1), (3, 1), (1, 6), (2, 21)])
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_in_place_is_exact_for_fixed_sizes(family, streams, length):
     frames = frames_of(model_of(family), streams, 20 * length)
     assert_in_place_is_exact(loop_of(family, streams=streams, frames=length), frames, [length] * 20)
 
 
 @pytest.mark.parametrize("streams", [1, 3])
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_in_place_is_exact_for_the_newest_step(name, streams):
     length = 7 * window_of(name) + 3
     frames = frames_of(model_of(name), streams, length)
@@ -252,7 +255,7 @@ def test_in_place_is_exact_in_int8(name, streams, recipe, tmp_path):
 
 
 @pytest.mark.parametrize("frames", ["T", 1])
-@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_in_place_is_exact_in_parts(name, frames, tmp_path):
     """Where an LSTM or a GRU is taken apart, a dozen nodes read its states, and one writes each."""
     onnx.save(graph_of(name, frames=frames), tmp_path / "fp32.onnx")
@@ -263,7 +266,7 @@ def test_in_place_is_exact_in_parts(name, frames, tmp_path):
     assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), 3, sum(cuts)), cuts)
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "hybrid", "transformer"])
 def test_tokens_are_embedded_in_the_graph(name):
     letters = tuple("abcdefg")
     frame = Frame(("letter",), ("token",), 10.0, vocabulary=letters)
@@ -294,6 +297,26 @@ def test_wrong_gates_are_seen(family, monkeypatch):
     frames = frames_of(model, 1, 30)
     outputs, _ = Loop(graph).run(frames, [30])
     assert relative_error(outputs, whole(model, frames)) > 0.01
+
+
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_positions_are_known_time_first_too(kind):
+    """As the hybrid's graph has its frames."""
+    spec = HybridSpec(8, 6, layers=1, heads=2, window=3, positions=kind)
+    torch.manual_seed(0)
+    model = SequenceModel(spec, FRAME.size, 3).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    frames = frames_of(model, 3, 20)
+    for cuts, options in (
+        ([1, 7, 12], {}),
+        ([1] * 20, {"frames": 1, "newest": True}),
+        ([20], {"form": "sequence"}),
+    ):
+        graph = build_graph(model, FRAME, LOGITS, producer="test", recipe="test", **options)
+        outputs, _ = Loop(graph).run(frames, cuts)
+        assert relative_error(outputs, whole(model, frames)) < LIMIT
 
 
 def test_newest_step_takes_one_frame_only():

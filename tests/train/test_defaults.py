@@ -51,6 +51,15 @@ def test_a_spec_has_at_most_the_parameters_asked_for_and_nearly_all_of_them(fami
         assert 18_500 < count <= 20_000
 
 
+def test_positions_count_if_they_are_chosen_and_the_family_has_any():
+    spec = default_spec(Waves(), "transformer", 20_000, positions="learned", window=200)
+    assert (spec.positions, spec.window) == ("learned", 26)
+    assert 18_500 < spec.parameters(2, len(Waves().output.labels)) <= 20_000
+    assert default_spec(Waves(), "lstm", 20_000, positions="learned") == default_spec(
+        Waves(), "lstm", 20_000
+    )
+
+
 def test_attention_sees_no_further_than_a_training_crop():
     assert default_spec(Waves(), "transformer", 20_000).window == 26
     assert default_spec(Foretell(), "transformer", 20_000).window == 64

@@ -16,6 +16,7 @@ from train.toy import FAMILIES, Foretell, Waves
 from edgeseq.errors import CheckpointError, EdgeseqError, ProviderError
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
@@ -23,6 +24,7 @@ from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
 SPECS = {
     "lstm": LSTMSpec(6),
     "gru": GRUSpec(6),
+    "hybrid": HybridSpec(8, 8, heads=2, window=16),
     "transformer": TransformerSpec(16, 16, heads=2, window=16),
     "encoder-decoder": EncoderDecoderSpec(16, 16, source=5, heads=2, window=16),
 }
@@ -100,6 +102,17 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(family, stop, tmp_path):
     assert resumed.history == whole.history
     assert resumed.best_step == whole.best_step
     assert not (tmp_path / "cut" / RESUME).exists()
+
+
+def test_phases_are_drawn_again_as_they_were(tmp_path):
+    """Absolute positions start at random phases in training; a resumed run draws the same."""
+    spec = dataclasses.replace(SPECS["transformer"], positions="learned")
+    whole = fit(Waves(), spec, SETTINGS, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(Waves(), spec, SETTINGS, tmp_path / "cut", progress=stop_at(10))
+    resumed = fit(Waves(), spec, SETTINGS, tmp_path / "cut", resume=True)
+    assert bits(resumed) == bits(whole)
+    assert resumed.history == whole.history
 
 
 def test_a_finished_run_is_returned_as_it_is(tmp_path):

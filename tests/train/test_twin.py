@@ -1,5 +1,6 @@
 """The twin says what the quantized file says, frame by frame, and trains the model's parameters."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from edgeseq.bundle import load_bundle
 from edgeseq.check.parity import compare
 from edgeseq.export import build_graph
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.file import quantize_file
@@ -24,7 +27,9 @@ from edgeseq.workflows.evidence import frame_by_frame
 
 SPECS = {
     "lstm": LSTMSpec(40, dropout=0.5),
+    "lstm-projected": LSTMSpec(40, projection=16, dropout=0.5),
     "gru": GRUSpec(40, dropout=0.5),
+    "hybrid": HybridSpec(24, 40, heads=2, window=24, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
     "encoder-decoder": EncoderDecoderSpec(40, 80, source=12, heads=2, window=24, dropout=0.5),
 }
@@ -37,7 +42,8 @@ def model_of(family):
     """Random weights, real constants, and outputs of unequal scales, as a forecast may have."""
     torch.manual_seed(0)
     contract = BUNDLE.variant().contract
-    model = SequenceModel(SPECS[family], FRAMES.shape[1], len(contract.output.labels)).eval()
+    spec = SPECS[family] if isinstance(family, str) else family
+    model = SequenceModel(spec, FRAMES.shape[1], len(contract.output.labels)).eval()
     model.input_mean.copy_(torch.from_numpy(FRAMES.mean(0)))
     model.input_std.copy_(torch.from_numpy(FRAMES.std(0)))
     model.output_std.copy_(torch.linspace(0.3, 3, len(model.output_std)))
@@ -72,8 +78,22 @@ def test_the_twin_says_what_the_file_says(family, name, tmp_path):
     rounding, error = compare(fp32, file), compare(file, twin)
     assert rounding.noise > 1e-3, "the file does round"
     assert np.median(np.abs(file - twin)) < 1e-5 < np.median(np.abs(file - fp32)) / 10
-    carried_on = family in ("transformer", "encoder-decoder") and name != "int4-weights"
+    with_attention = ("encoder-decoder", "hybrid", "transformer")
+    carried_on = family in with_attention and name != "int4-weights"
     assert error.noise < rounding.noise / (4 if carried_on else 10)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in POSITIONS if kind != "rotary"])
+def test_every_kind_of_positions_has_a_twin(kind, tmp_path):
+    recipe, spec = load_recipe("int8-dynamic"), SPECS["transformer"]
+    model = model_of(dataclasses.replace(spec, positions=kind, window=8))
+    fp32, file = whole(model), streamed(model, recipe, tmp_path)
+    rounding, error = (
+        compare(fp32, file),
+        compare(file, whole(quantized_twin(model, recipe.quantize))),
+    )
+    assert rounding.noise > 1e-3
+    assert error.noise < rounding.noise / 4
 
 
 @pytest.mark.parametrize("family", SPECS)
@@ -108,14 +128,17 @@ def test_dropout_is_for_training_only(family):
 
 
 RECURRENT = {"W0", "R0", "W1", "R1", "head"}
-BLOCK = ("attention.qkv", "attention.out", "up", "down")
+PARTS = ("attention.qkv", "attention.out", "up", "down")
+BLOCKS = {"embed", *(f"blocks.{n}.{part}" for n in (0, 1) for part in PARTS)}
 NAMES = {
     "lstm": RECURRENT,
+    "lstm-projected": RECURRENT | {"P0", "P1"},
     "gru": RECURRENT,
-    "transformer": {"embed", "head", *(f"blocks.{n}.{part}" for n in (0, 1) for part in BLOCK)},
+    "hybrid": RECURRENT | BLOCKS,
+    "transformer": BLOCKS | {"head"},
 }
 NAMES["encoder-decoder"] = NAMES["transformer"] | {
-    *(f"encoder.0.{part}" for part in BLOCK),
+    *(f"encoder.0.{part}" for part in PARTS),
     *(f"crosses.{n}.{part}" for n in (0, 1) for part in ("q", "kv", "out")),
 }
 

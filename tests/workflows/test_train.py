@@ -59,7 +59,7 @@ def test_settings_are_passed_on(walk):
     [
         (
             {"sizes": {"window": 8}},
-            "window is no size of a lstm; it has: dropout, hidden, layers",
+            "window is no size of a lstm; it has: dropout, hidden, layers, projection",
         ),
         (
             {"model": "transformer", "sizes": {"hidden": 8}},
@@ -100,7 +100,7 @@ def test_report_as_json(report, walk):
         "baselines", "tuned_for", "before",
     ]  # fmt: skip
     assert (table["task"], table["family"], table["seed"]) == (str(walk), "lstm", 3)
-    assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2}
+    assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2, "projection": 0}
     assert table["parameters"] == LSTMSpec(5, 1).parameters(4, 3) == 238
     assert set(table["scores"]) == {"validation", "test"}
     assert set(table["baselines"]) == {"majority class", "random forest"}
