@@ -66,6 +66,8 @@ class Output:
     """Value of the frame that the prediction is added to (forecasts start from persistence)."""
     name: str = "logits"
     """ONNX output, float32, shape `(N, T, len(labels))`."""
+    delay: int = 0
+    """Frames that an answer is late: it describes the frame that many before its own."""
 
 
 def predicts_next_token(frame: Frame, output: Output) -> bool:

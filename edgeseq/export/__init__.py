@@ -1,5 +1,6 @@
 """Weights → step graph with its state contract. What families share lies beside; none is named."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeseq.contract import Contract, Form, Frame, Output
@@ -46,6 +47,7 @@ def build_graph(
             f"a model of the family {model.spec.family} has no form {form}; it has: "
             + ", ".join(model.body.forms)
         )
+    output = replace(output, delay=model.spec.delay)
     ends = Ends(model, Size(frame, output, streams, frames))
     built = model.body.write(ends, form, newest=newest)
     ends.finish(built.outputs)

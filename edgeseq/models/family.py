@@ -31,6 +31,11 @@ class Spec(ABC):
         """Values that a token is embedded in, where frames are tokens."""
         return TOKEN_SIZE
 
+    @property
+    def delay(self) -> int:
+        """Frames between the one that an output describes and the one that it is given with."""
+        return 0
+
     @abstractmethod
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count the trainable parameters of a body with `inputs` and `outputs` a frame."""
@@ -63,6 +68,9 @@ class Body(nn.Module, ABC):
     at_once: ClassVar[tuple[str, ...]] = ()
     """Weights, as patterns of their names, of products that a call of one frame makes of several
     frames: these share a scale there in dynamic int8."""
+    asked: Tensor | None = None
+    """Frames that the last `forward` answered for while training; only these can be learned from.
+    None: all of them."""
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from edgeseq.contract import Contract
 from edgeseq.graph.inspect import Inspection, Sizes
 from edgeseq.graph.portable import Dependence
 from edgeseq.graph.reasons import in_words
@@ -43,7 +44,17 @@ def _head(inspection: Inspection) -> list[str]:
         f"{contract.min_onnxruntime}"
         if contract
         else f"contract: none ({inspection.contract_missing})",
+        *([_delay(contract)] if contract else []),
     ]
+
+
+def _delay(contract: Contract) -> str:
+    """Say how late an answer is."""
+    frames = contract.output.delay
+    if not frames:
+        return "delay: none, an answer describes its own frame"
+    seconds = frames / contract.frame.rate_hz
+    return f"delay: {frames} frames ({seconds:.3g} s), an answer describes the frame that far back"
 
 
 def _values(values: Iterable[Value], pairs: Mapping[str, StatePair]) -> list[str]:

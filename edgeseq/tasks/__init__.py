@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import glucose, har, own, text
+from edgeseq.tasks import adding, digits, glucose, har, images, order, own, recall, text
 from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
 
 __all__ = [
@@ -29,6 +29,11 @@ TASKS: dict[str, Callable[[Progress | None], Task]] = {
     "har": har.load,
     "glucose": glucose.load,
     "text": text.load,
+    "digits": digits.load,
+    "images": images.load,
+    "recall": recall.load,
+    "adding": adding.load,
+    "order": order.load,
 }
 """Every task by name; the first is the default."""
 

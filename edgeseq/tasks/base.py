@@ -44,6 +44,34 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Streamed:
+    """What an app sees that plays recordings one after the other and never resets the state.
+
+    A decision stands from the frame at which it has held for `held_s` until another one has. A
+    sequence is a stretch of one recording's frames with one known class. Counted in `hours` of
+    signal; see `edgeseq.tasks.streamed` for how.
+    """
+
+    frame_accuracy: float
+    """% of the frames with a known class at which the standing decision is that class."""
+    sequence_accuracy: float
+    """% of the sequences at whose last frame the standing decision is their class."""
+    delay_s: float | None
+    """Median time from a sequence's start until its class stands, the deciding frame included;
+    of the sequences that follow one of another class, and in which it ever does."""
+    delay_p90_s: float | None
+    """What nine of ten such delays do not exceed."""
+    undecided: float
+    """% of the sequences that follow one of another class in which their class never stands."""
+    false_alarms_per_hour: float
+    """How often the standing decision changes to a class that is not the frame's, known one."""
+    sequences: int
+    hours: float
+    held_s: float
+    """How long a decision must hold before it stands."""
+
+
+@dataclass(frozen=True)
 class Score:
     """One number about one predictor on some recordings, with what is needed to doubt it."""
 
@@ -56,6 +84,8 @@ class Score:
     per_subject: dict[str, float] = field(default_factory=dict)
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows: truth, columns: decision; classification only."""
+    streamed: Streamed | None = None
+    """The same recordings as one endless stream, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +169,9 @@ class Task(Protocol):
 
     def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
         """Return what is lost at every frame, each by itself: finer than what the score counts."""
+
+    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> Streamed | None:
+        """Judge `predict` on `recordings` as one stream; none where values are forecast."""
 
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Per-frame decisions of outputs `(..., C)`: class numbers, or the values themselves."""

@@ -4,6 +4,7 @@ All of them are `Predict` functions, so they are scored on the same windows as t
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from edgeseq.tasks.scoring import Windows, window_classes
 
 TREES = 300
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+STIFFNESS = 0.1
+"""Inverse penalty of the logistic regression, whose values are standardised."""
 PENALTIES = tuple(10.0**power for power in range(-4, 5))
 
 
@@ -40,6 +43,35 @@ def random_forest(train: Windows, classes: int, channels: int) -> Predict:
         return np.broadcast_to(outputs[:, None], (*frames.shape[:2], classes))
 
     return predict
+
+
+def logistic_regression(train: Windows, classes: int, _: int) -> Predict:
+    """Fit a logistic regression on all values of whole windows."""
+    model = require("sklearn.linear_model").LogisticRegression(C=STIFFNESS, max_iter=1000)
+    return _on_values(model, train, classes)
+
+
+def support_vectors(train: Windows, classes: int, _: int) -> Predict:
+    """Fit a support vector machine (Cortes & Vapnik 1995), Gaussian kernel, on all values."""
+    return _on_values(require("sklearn.svm").SVC(C=10.0), train, classes)
+
+
+def _on_values(model: Any, train: Windows, classes: int) -> Predict:  # noqa: ANN401
+    """Fit a scikit-learn classifier on standardised, flattened windows."""
+    truth = window_classes(train.target, classes)
+    known = truth != UNKNOWN
+    scaler = require("sklearn.preprocessing").StandardScaler()
+    model.fit(scaler.fit_transform(_flat(train.frames[known])), truth[known])
+
+    def predict(frames: Array) -> Array:
+        decided = np.eye(classes, dtype=np.float32)[model.predict(scaler.transform(_flat(frames)))]
+        return np.broadcast_to(decided[:, None], (*frames.shape[:2], classes))
+
+    return predict
+
+
+def _flat(frames: Array) -> NDArray[np.float64]:
+    return frames.reshape(len(frames), -1).astype(np.float64)
 
 
 def window_statistics(frames: Array, channels: int) -> NDArray[np.float32]:
@@ -128,14 +160,18 @@ def _equations(
     """Return features `(M, lags * F)` and targets `(M, K)` of frames with a full past."""
     target = (windows.target - _base(windows.frames, residual_of))[:, lags - 1 :]
     known = ~np.isnan(target).any(axis=-1)
-    return _lagged(windows.frames, lags)[:, lags - 1 :][known], target[known].astype(np.float64)
+    return _lags(windows.frames, lags)[known], target[known].astype(np.float64)
 
 
 def _lagged(frames: Array, lags: int) -> NDArray[np.float64]:
     """Put the last `lags` frames beside each frame: `(N, T, F)` → `(N, T, lags * F)`."""
-    padded = np.pad(frames.astype(np.float64), ((0, 0), (lags - 1, 0), (0, 0)), mode="edge")
-    view = np.lib.stride_tricks.sliding_window_view(padded, lags, axis=1)  # (N, T, F, lags)
-    return view.reshape(*frames.shape[:2], -1)
+    return _lags(np.pad(frames, ((0, 0), (lags - 1, 0), (0, 0)), mode="edge"), lags)
+
+
+def _lags(frames: Array, lags: int) -> NDArray[np.float64]:
+    """Put the last `lags` frames beside each that has them: → `(N, T - lags + 1, lags * F)`."""
+    view = np.lib.stride_tricks.sliding_window_view(frames, lags, axis=1)  # (N, T', F, lags)
+    return view.reshape(*view.shape[:2], -1).astype(np.float64)
 
 
 def _base(frames: Array, residual_of: int | None) -> Array | float:

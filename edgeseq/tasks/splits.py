@@ -38,6 +38,33 @@ def named(recordings: Sequence[Recording], test: Sequence[str], validation: Sequ
     )
 
 
+def at_random(
+    recordings: Sequence[Recording], fold: int, *, folds: int, validation: float, seed: int = 0
+) -> Split:
+    """Test on the fold's share of the recordings, in an order drawn by `seed`; choose on others.
+
+    For recordings of unknown subjects: what it says holds for these subjects alone.
+    """
+    order = np.random.default_rng(seed).permutation(len(recordings))
+    first, last = (len(order) * number // folds for number in (fold, fold + 1))
+    return _in_parts(
+        [recordings[index] for index in np.roll(order, -last)], last - first, validation
+    )
+
+
+def in_order(recordings: Sequence[Recording], *, test: float, validation: float) -> Split:
+    """Test on the last fraction `test` of the recordings, choose on those before them."""
+    return _in_parts(recordings, round(test * len(recordings)), validation)
+
+
+def _in_parts(recordings: Sequence[Recording], tested: int, validation: float) -> Split:
+    """Test on the last ones, choose on the fraction `validation` of all before them."""
+    test = len(recordings) - tested
+    train = test - round(validation * len(recordings))
+    items = tuple(recordings)
+    return Split(train=items[:train], validation=items[train:test], test=items[test:])
+
+
 def by_time(
     recordings: Sequence[Recording], *, test: float, validation: float, horizon: int
 ) -> Split:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeseq.errors import DataError
+from edgeseq.errors import DataError, UsageError
 from edgeseq.models import SequenceModel, Spec
 from edgeseq.tasks.base import Recording, Task
 
@@ -20,10 +20,19 @@ def build_model(task: Task, spec: Spec, train: Sequence[Recording]) -> SequenceM
 
     Inputs get the mean and deviation of each value of the frame, unless they are tokens. Outputs
     that are values get those of the target, or of its change where the model predicts a change.
+
+    Raises:
+        DataError: there are no recordings.
+        UsageError: the model answers late, and the task is a forecast.
     """
     if not train:
         raise DataError(f"task {task.name}: its training split has no recordings")
     output = task.output
+    if output.kind == "value" and spec.delay:
+        raise UsageError(
+            f"a model that is {spec.delay} frames late can say what was, not forecast "
+            f"{task.name}; train with --set lookahead=0"
+        )
     vocabulary = len(task.frame.vocabulary)
     model = SequenceModel(spec, task.frame.size, len(output.labels), output.residual_of, vocabulary)
     frames = _joined([recording.frames for recording in train])

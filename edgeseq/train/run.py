@@ -132,12 +132,21 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.lr * rate
         frames, target = (torch.from_numpy(part).to(self.device) for part in self.crops(batch))
-        loss = self._loss(self.forward(frames), target)
+        loss = self._loss(*self._asked(self.forward(frames), target))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         return self._finite(loss.item(), step + 1)
+
+    def _asked(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the outputs that were asked for, and what each of them describes."""
+        asked, delay = self.forward.body.asked, self.model.spec.delay
+        if asked is None and not delay:
+            return outputs, target
+        if asked is None:
+            asked = torch.arange(outputs.shape[1], device=outputs.device)
+        return outputs[:, asked], target[:, (asked - delay).clamp(min=0)]
 
     def _finite(self, loss: float, step: int) -> float:
         if not math.isfinite(loss):
@@ -218,7 +227,9 @@ class Run:
         if self.start is None:
             scores["validation"] = self.task.score(predict, self.split.validation)
             self.refit(progress)
-        scores["test"] = self.task.score(predict, self.split.test)
+        test = self.task.score(predict, self.split.test)
+        streamed = self.task.streamed(predict, self.split.test)
+        scores["test"] = dataclasses.replace(test, streamed=streamed)
         return Checkpoint(
             model=self.model.cpu(),
             task=self.task.name,

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from edgeseq.models import SequenceModel
 from edgeseq.models.attention import Attention
+from edgeseq.models.bidirectional import WholeAttention
 from edgeseq.recipes import matches
 from edgeseq.train.rounding import Rounding
 
@@ -51,7 +52,7 @@ def _folded(model: SequenceModel, name: str) -> Tensor | None:
     if name == "body.head":
         return model.output_std[:, None]
     owner = model.get_submodule(name.rpartition(".")[0])
-    if not isinstance(owner, Attention) or not name.endswith(".qkv"):
+    if not isinstance(owner, Attention | WholeAttention) or not name.endswith(".qkv"):
         return None
     width = owner.qkv.in_features
     factor = torch.ones_like(owner.qkv.weight[:, :1])

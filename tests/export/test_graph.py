@@ -28,6 +28,14 @@ FILES = {
     "transformer-sequence": {"name": "transformer", "form": "sequence"},
     "transformer-static": {"name": "transformer", "streams": 1, "frames": 1},
     "transformer-step": {"name": "transformer", "newest": True, "frames": 1},
+    "encoder": {"name": "encoder"},
+    "encoder-recompute": {"name": "encoder", "form": "recompute", "frames": 1},
+    "encoder-sequence": {"name": "encoder", "form": "sequence"},
+    "encoder-static": {"name": "encoder", "streams": 2, "frames": 3},
+    "vit": {"name": "vit"},
+    "vit-step": {"name": "vit", "newest": True, "frames": 1},
+    "cnn": {"name": "cnn"},
+    "cnn-step": {"name": "cnn", "newest": True, "frames": 1},
     "encoder-decoder": {"name": "encoder-decoder"},
     "encoder-decoder-sequence": {"name": "encoder-decoder", "form": "sequence"},
     "encoder-decoder-step": {"name": "encoder-decoder", "newest": True, "frames": 1},
@@ -51,6 +59,14 @@ NODES = {
     "transformer-sequence": (80, 78),
     "transformer-static": (114, 107),
     "transformer-step": (49, 47),
+    "encoder": (54, 55),
+    "encoder-recompute": (49, 50),
+    "encoder-sequence": (53, 54),
+    "encoder-static": (50, 50),
+    "vit": (56, 57),
+    "vit-step": (51, 52),
+    "cnn": (24, 23),
+    "cnn-step": (19, 18),
     "encoder-decoder": (155, 152),
     "encoder-decoder-sequence": (148, 144),
     "encoder-decoder-step": (66, 65),
@@ -152,7 +168,10 @@ def test_no_gemm_and_its_reshapes_appear(name, output, optimised):
         assert "Reshape" not in nodes
 
 
-@pytest.mark.parametrize("family", ["lstm", "lstm-projected", "gru", "hybrid", "transformer"])
+@pytest.mark.parametrize(
+    "family",
+    ["lstm", "lstm-projected", "gru", "hybrid", "transformer", "encoder", "vit", "cnn"],
+)
 @pytest.mark.parametrize("form", ["step", "sequence"])
 def test_static_graph_has_nothing_dynamic(family, form):
     graph = graph_of(family, form=form, streams=2, frames=3)

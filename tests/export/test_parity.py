@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from edgeseq.contract import Contract, Frame
 from edgeseq.errors import UsageError
 from edgeseq.export import build_graph, recurrent
+from edgeseq.export.recent import Recent
 from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.hybrid import HybridSpec
@@ -32,7 +33,8 @@ from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 LIMIT = 1e-5
-FAMILIES = ("lstm", "lstm-projected", "gru", "hybrid", "transformer")
+SLIDING = ("encoder", "vit", "cnn")
+FAMILIES = ("lstm", "lstm-projected", "gru", "hybrid", "transformer", *SLIDING)
 OUTPUTS = {"logits": LOGITS, "value": VALUE}
 
 
@@ -56,7 +58,7 @@ def test_any_cut_is_the_whole(name, output, streams, data):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("family", ["lstm", "gru", "hybrid", "transformer"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_any_weights(family, seed):
     model = model_of(family, LOGITS, seed)
     frames = frames_of(model, 2, 60, seed)
@@ -139,6 +141,44 @@ def test_chunks_and_single_frames_share_one_state(name):
         one, state = loop.run(part, cuts, state)
         outputs.append(one)
     assert relative_error(np.concatenate(outputs, axis=1), whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("name", SLIDING)
+def test_a_window_is_recomputed_from_the_frames_alone(name):
+    """One frame a call and chunks share the frames, and `recompute` is the same graph."""
+    model, window = model_of(name), window_of(name)
+    step, chunk = loop_of(name, newest=True, frames=1), loop_of(name, form="recompute")
+    assert chunk.contract.form == "recompute"
+    (state,) = step.contract.states
+    assert (step.contract.states, state.shape) == (
+        chunk.contract.states,
+        ("N", str(window - 1), "4"),
+    )
+    frames = frames_of(model, 3, 5 * window)
+    first, held = step.run(frames[:, : 2 * window], [1] * 2 * window)
+    rest, _ = chunk.run(frames[:, 2 * window :], [window, 2 * window], held)
+    assert relative_error(np.concatenate([first, rest], axis=1), whole(model, frames)) <= LIMIT
+
+
+@pytest.mark.parametrize("name", SLIDING)
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_window_that_is_one_off_is_seen(name, by, monkeypatch):
+    """The check above is worth something: windows cut one frame early or late fail."""
+    cut = Recent.windows
+
+    def shifted(recent, x):
+        graph = recent.graph
+        start, end = ([0], [-1]) if by < 0 else ([1], [np.iinfo(np.int64).max])
+        edge = [0, 1, 0, 0, 0, 0] if by < 0 else [0, 0, 0, 0, 1, 0]
+        x = graph.op("Pad", x, graph.constant(edge))
+        return cut(recent, graph.op("Slice", x, *map(graph.constant, (start, end, [1]))))
+
+    monkeypatch.setattr(Recent, "windows", shifted)
+    model = model_of(name)
+    graph = build_graph(model, FRAME, LOGITS, producer="test", recipe="test")
+    frames = frames_of(model, 2, 30)
+    outputs, _ = Loop(graph).run(frames, [30])
+    assert relative_error(outputs, whole(model, frames)) > 0.01
 
 
 @pytest.mark.parametrize("newest", [False, True])
@@ -266,7 +306,7 @@ def test_in_place_is_exact_in_parts(name, frames, tmp_path):
     assert_in_place_is_exact(Loop(graph), frames_of(model_of(name), 3, sum(cuts)), cuts)
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "hybrid", "transformer"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_tokens_are_embedded_in_the_graph(name):
     letters = tuple("abcdefg")
     frame = Frame(("letter",), ("token",), 10.0, vocabulary=letters)

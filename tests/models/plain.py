@@ -177,3 +177,58 @@ def gru(x, layers):
         x = np.array(outputs)
         states.append(h)
     return x, states
+
+
+def normed(x, weight, bias):
+    """Layer norm of the last axis."""
+    away = x - x.mean(-1, keepdims=True)
+    return away / np.sqrt((away**2).mean(-1, keepdims=True) + 1e-5) * weight + bias
+
+
+def blocks(x, weights, layers, heads):
+    """Pre-norm blocks whose tokens `(S, D)` all see each other: a loop over heads and queries."""
+    size = x.shape[1] // heads
+    for layer in range(layers):
+        w = {
+            name.removeprefix(f"blocks.{layer}."): value
+            for name, value in weights.items()
+            if name.startswith(f"blocks.{layer}.")
+        }
+        normal = normed(x, w["norm1.weight"], w["norm1.bias"])
+        q, k, v = np.split(normal @ w["attention.qkv.weight"].T, 3, axis=1)
+        y = np.zeros_like(x)
+        for head in range(heads):
+            columns = slice(head * size, (head + 1) * size)
+            for token in range(len(x)):
+                scores = np.array([q[token, columns] @ key for key in k[:, columns]])
+                share = np.exp((scores - scores.max()) / np.sqrt(size))
+                y[token, columns] = share / share.sum() @ v[:, columns]
+        x = x + y @ w["attention.out.weight"].T
+        inner = normed(x, w["norm2.weight"], w["norm2.bias"]) @ w["up.weight"].T
+        x = x + np.maximum(inner, 0) @ w["down.weight"].T
+    return x
+
+
+def patches(picture, frames, values):
+    """Cut `(W, I)` into patches, row by row; what lacks above and on the right is zero."""
+    high, wide = (-(-n // side) for n, side in zip(picture.shape, (frames, values), strict=True))
+    filled = np.zeros((high * frames, wide * values))
+    filled[len(filled) - len(picture) :, : picture.shape[1]] = picture
+    return np.array(
+        [
+            filled[row * frames :][:frames, column * values :][:, :values].ravel()
+            for row in range(high)
+            for column in range(wide)
+        ]
+    )
+
+
+def convolved(x, weight, kernel, stride=2):
+    """Slide `weight` `(H, K V)` over `(L, V)` from the newest frame back."""
+    kernel = min(kernel, len(x))
+    outputs = []
+    end = len(x)
+    while end >= kernel:
+        outputs.append(weight @ x[end - kernel : end].ravel())
+        end -= stride
+    return np.array(outputs[::-1])

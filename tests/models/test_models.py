@@ -5,18 +5,24 @@ import torch
 
 from edgeseq.families import FAMILIES
 from edgeseq.models import SequenceModel, load_family
+from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.decoder import DecoderSpec
+from edgeseq.models.encoder import EncoderSpec
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
+from edgeseq.models.vit import ViTSpec
 
 SPECS = {
     "lstm": LSTMSpec(6),
     "gru": GRUSpec(6),
     "hybrid": HybridSpec(8, 10, heads=2, window=4),
     "transformer": TransformerSpec(8, 10, heads=2, window=4),
+    "encoder": EncoderSpec(8, 10, heads=2, window=4),
+    "vit": ViTSpec(8, 10, heads=2, window=4),
+    "cnn": CNNSpec(5, window=4),
     "encoder-decoder": EncoderDecoderSpec(8, 10, source=3, heads=2, window=4),
 }
 OF_TOKENS = {"decoder": DecoderSpec(8, 10, heads=2, window=4)}

@@ -14,6 +14,7 @@ from edgeseq.contract import Frame, Output
 from edgeseq.errors import StreamError
 from edgeseq.export import build_graph
 from edgeseq.models import SequenceModel
+from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
@@ -27,6 +28,7 @@ SPECS = {
     "lstm": LSTMSpec(hidden=8),
     "gru": GRUSpec(hidden=8),
     "transformer": TransformerSpec(width=16, feed_forward=16, heads=2, window=WINDOW),
+    "cnn": CNNSpec(channels=6, window=WINDOW),
     "encoder-decoder": EncoderDecoderSpec(16, 16, source=5, heads=2, window=WINDOW),
 }
 FRAMES = 10 * WINDOW

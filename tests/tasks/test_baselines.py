@@ -90,6 +90,20 @@ def test_forest_tells_waves_apart_that_differ_in_frequency_only():
     np.testing.assert_array_equal(outputs, baselines.random_forest(train, 3, 1)(test.frames))
 
 
+@pytest.mark.parametrize("fit", [baselines.logistic_regression, baselines.support_vectors])
+def test_values_of_whole_windows_tell_shapes_apart(fit):
+    """Class 0 rises and class 2 falls, around the same mean; nothing is of class 1."""
+    rng = np.random.default_rng(0)
+    target = np.repeat(np.arange(40)[:, None] % 2 * 2, 5, axis=1)
+    slope = np.linspace(-1, 1, 5) * (1 - target[:, :1])
+    frames = (slope + rng.normal(0, 0.3, slope.shape)).astype(np.float32)[..., None]
+    pairs = zip(frames, target, strict=True)
+    windows = cut_windows([Recording(one, label, "a", "r") for one, label in pairs], 5)
+    outputs = fit(windows, 3, 1)(windows.frames)
+    assert outputs.shape == (40, 5, 3)
+    assert (outputs.argmax(axis=-1) == target).mean() > 0.9
+
+
 def test_majority_ignores_unknown_windows():
     frames = np.zeros((6, 1), np.float32)
     target = np.array([UNKNOWN, UNKNOWN, UNKNOWN, 2, 2, 1])

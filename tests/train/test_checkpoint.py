@@ -7,12 +7,15 @@ from train.toy import FAMILIES
 
 from edgeseq.errors import CheckpointError
 from edgeseq.models import SequenceModel
+from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.decoder import DecoderSpec
+from edgeseq.models.encoder import EncoderSpec
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
+from edgeseq.models.vit import ViTSpec
 from edgeseq.tasks.base import Score
 from edgeseq.train import Checkpoint, FitSettings, load_checkpoint
 from edgeseq.train.checkpoint import Look
@@ -22,6 +25,9 @@ SPECS = {
     "gru": GRUSpec(4),
     "hybrid": HybridSpec(8, 5, heads=2, window=6),
     "transformer": TransformerSpec(8, 5, heads=2, window=6),
+    "encoder": EncoderSpec(8, 5, heads=2, window=6, lookahead=1),
+    "vit": ViTSpec(8, 5, heads=2, window=6),
+    "cnn": CNNSpec(4, window=6),
     "encoder-decoder": EncoderDecoderSpec(8, 5, source=4, heads=2, window=6),
 }
 

@@ -12,11 +12,14 @@ from edgeseq.check.parity import compare
 from edgeseq.export import build_graph
 from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
+from edgeseq.models.cnn import CNNSpec
+from edgeseq.models.encoder import EncoderSpec
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
+from edgeseq.models.vit import ViTSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel
@@ -31,6 +34,9 @@ SPECS = {
     "gru": GRUSpec(40, dropout=0.5),
     "hybrid": HybridSpec(24, 40, heads=2, window=24, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
+    "encoder": EncoderSpec(16, 40, heads=2, window=10, dropout=0.5),
+    "vit": ViTSpec(16, 40, heads=2, window=10, dropout=0.5, patch=5),
+    "cnn": CNNSpec(20, window=10, dropout=0.5),
     "encoder-decoder": EncoderDecoderSpec(40, 80, source=12, heads=2, window=24, dropout=0.5),
 }
 BUNDLE = load_bundle(Path(__file__).parents[1] / "golden" / "har-lstm")
@@ -135,7 +141,8 @@ NAMES = {
     "lstm-projected": RECURRENT | {"P0", "P1"},
     "gru": RECURRENT,
     "hybrid": RECURRENT | BLOCKS,
-    "transformer": BLOCKS | {"head"},
+    **dict.fromkeys(("transformer", "encoder", "vit"), BLOCKS | {"head"}),
+    "cnn": {"head", *(f"convolutions.{n}.patches" for n in range(3))},
 }
 NAMES["encoder-decoder"] = NAMES["transformer"] | {
     *(f"encoder.0.{part}" for part in PARTS),

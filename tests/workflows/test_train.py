@@ -1,12 +1,15 @@
 """What is typed becomes sizes and settings; the report has the baselines beside the score."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from edgeseq.errors import UsageError
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
+from edgeseq.report.text import training_table
 from edgeseq.workflows import train as module
 from edgeseq.workflows.export import export_run
 from edgeseq.workflows.train import TrainRequest, TuneRequest, fine_tune, train
@@ -107,6 +110,21 @@ def test_report_as_json(report, walk):
     counts = {table["scores"]["test"]["count"], *(b["count"] for b in table["baselines"].values())}
     assert counts == {36}, "all are judged on the same windows"
     assert (table["tuned_for"], table["before"]) == (None, {})
+    streams = [table["scores"]["test"]["streamed"]]
+    streams += [score["streamed"] for score in table["baselines"].values()]
+    assert [stream["sequences"] for stream in streams] == [3] * 3
+    assert table["baselines"]["majority class"]["streamed"]["undecided"] == pytest.approx(200 / 3)
+    assert table["scores"]["validation"]["streamed"] is None
+
+
+def test_table_has_scores_and_what_becomes_of_them_in_a_stream(report):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(training_table(report))
+    table = console.export_text()
+    for name in ("majority class", "random forest", "lstm, 238 parameters"):
+        assert table.count(f"\n{name}") == 2
+    assert "as one stream, never reset" in table
+    assert "3 sequences in 36 s of signal; a decision counts once it has held for 0.12 s" in table
 
 
 def test_run_is_on_disk(report):
