@@ -56,11 +56,15 @@ class OneFrame(Window):
         self._position = position
 
     @cached_property
+    def positions(self) -> str:
+        """Each stream's frame, `(N, 1)`."""
+        return self.graph.op("Unsqueeze", self._position, self.graph.constant([1]))
+
+    @cached_property
     def turn(self) -> str:
         """Each stream's place in a period of 2 W frames, `(N, 1)`."""
         graph = self.graph
-        turn = graph.op("Mod", self._position, graph.constant(2 * self.spec.window, "turns"))
-        return graph.op("Unsqueeze", turn, graph.constant([1]))
+        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
         """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`, or both time first."""

@@ -8,6 +8,7 @@ from edgeseq.models import SequenceModel, load_family
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.decoder import DecoderSpec
 from edgeseq.models.encoder import EncoderSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
@@ -22,6 +23,7 @@ SPECS = {
     "encoder": EncoderSpec(8, 10, heads=2, window=4),
     "vit": ViTSpec(8, 10, heads=2, window=4),
     "cnn": CNNSpec(5, window=4),
+    "encoder-decoder": EncoderDecoderSpec(8, 10, source=3, heads=2, window=4),
 }
 OF_TOKENS = {"decoder": DecoderSpec(8, 10, heads=2, window=4)}
 """`test_decoder.py` has theirs."""
