@@ -69,7 +69,7 @@ NODES = {
     "cnn-step": (19, 18),
     "encoder-decoder": (155, 152),
     "encoder-decoder-sequence": (148, 144),
-    "encoder-decoder-step": (66, 65),
+    "encoder-decoder-step": (66, 64),
 }
 
 
