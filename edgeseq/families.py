@@ -11,6 +11,7 @@ FAMILIES: dict[str, str] = {
     "vit": "patches of a whole window; state is the frames before",
     "cnn": "convolutions over a whole window; state is the frames before",
     "decoder": "a Transformer that continues tokens; their table is its head, too",
+    "encoder-decoder": "reads its first frames both ways, once; each later one asks what they said",
 }
 """Every family by name, with one line for people; its file is the name with `_` for `-`."""
 

@@ -11,6 +11,8 @@ from hypothesis import settings
 
 from edgeseq.bundle import Bundle
 from edgeseq.models import SequenceModel, Spec
+from edgeseq.models.cnn import CNNSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -29,6 +31,8 @@ TINY = {
     "lstm": LSTMSpec(hidden=12),
     "gru": GRUSpec(hidden=12),
     "transformer": TransformerSpec(width=16, feed_forward=24, heads=2, window=16),
+    "cnn": CNNSpec(channels=8, window=10),
+    "encoder-decoder": EncoderDecoderSpec(width=16, feed_forward=24, source=6, heads=2, window=16),
 }
 """Small enough to export in a second, two layers so that state crosses between them."""
 
@@ -136,3 +140,9 @@ def gru_bundle(run_of: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 def transformer_bundle(run_of: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle that tests may read, never change."""
     return _bundle(run_of["transformer"], tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def cnn_bundle(run_of: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle that tests may read, never change."""
+    return _bundle(run_of["cnn"], tmp_path_factory)

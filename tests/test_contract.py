@@ -32,6 +32,14 @@ def test_it_survives_json():
     assert read(fixed.to_json()) == fixed
 
 
+def test_a_file_that_says_nothing_of_a_delay_has_none():
+    table = CONTRACT.to_json()
+    del table["output"]["delay"]
+    assert read(table) == CONTRACT
+    late = replace(CONTRACT, output=replace(CONTRACT.output, delay=3))
+    assert read(late.to_json()).output.delay == 3
+
+
 def test_sizes_follow_from_it():
     assert CONTRACT.frame.size == 10
     assert CONTRACT.frame.rate_hz == 10

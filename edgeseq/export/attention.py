@@ -81,6 +81,11 @@ class Window(ABC):
 
     @property
     @abstractmethod
+    def positions(self) -> str:
+        """Each frame's place in its stream, `(N or 1, T)`."""
+
+    @property
+    @abstractmethod
     def turn(self) -> str:
         """Each frame's place in a period of 2 W frames, `(N or 1, T)`."""
 

@@ -36,7 +36,7 @@ class Recent:
     def windows(self, x: str) -> str:
         """Map frames `(N, T, I)` to the W frames that end with each, `(N, T, W, I)`."""
         graph, frames = self.graph, self.size.frames
-        recent = self._behind(x)  # (N, W - 1 + T, I)
+        recent = self.behind(x)  # (N, W - 1 + T, I)
         if frames == 1:
             return graph.op("Unsqueeze", recent, graph.constant([1], "window_axis"))
         if isinstance(frames, int):
@@ -48,7 +48,7 @@ class Recent:
         offsets = graph.constant(np.arange(self.window), "window_offsets")
         return graph.op("Gather", recent, graph.op("Add", first, offsets), axis=1)
 
-    def _behind(self, x: str) -> str:
+    def behind(self, x: str) -> str:
         """Put `x` behind the frames before it, and keep the last of both for the next call.
 
         The state is cut from the concatenation, the only node that reads the state before: it may

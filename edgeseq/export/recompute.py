@@ -9,44 +9,28 @@ from functools import cached_property
 
 import numpy as np
 
-from edgeseq.contract import State
 from edgeseq.export.attention import Chunk
 from edgeseq.export.counter import advance
+from edgeseq.export.recent import Recent
 
 
 class Recomputed(Chunk):
     """Attend among the kept frames and the chunk's, S of them, and answer for the chunk's."""
 
     def enter(self, x: str, values: int, reach: int) -> str:
-        """Put `x` behind the frames before it, and keep the last of both for the next call.
-
-        The state is cut from the concatenation, the only node that reads the state before: it may
-        be written in place.
-        """
-        graph = self.graph
+        """Put `x` behind the frames before it, and keep the last of both for the next call."""
         self.kept = max(1, reach - 1)
-        state = State(
-            input="cached_frames",
-            output="new_cached_frames",
-            shape=("N", str(self.kept), str(values)),
-            dtype="float32",
-            meaning=f"the last {self.kept} frames, normalised, the newest last",
-            in_place=True,
-        )
-        self.declare(state)
-        self.together = graph.op("Concat", state.input, x, axis=1)
-        self._last(self.together, graph.constant([-self.kept]), to=state.output)
+        recent = Recent(self.graph, self.size, self.kept + 1, values, stateful=True)
+        self.states += recent.states
+        self.together = recent.behind(x)
         return self.together
 
     def leave(self, x: str) -> str:
         """Return the chunk's own frames, `(N, T, D)`."""
         graph, known = self.graph, self.size.frames
-        start = [-known] if isinstance(known, int) else None
-        return self._last(x, graph.constant(start) if start else graph.op("Neg", self._own))
-
-    def _last(self, frames: str, start: str, to: str = "") -> str:
+        start = graph.constant([-known]) if isinstance(known, int) else graph.op("Neg", self._own)
         bounds = [np.iinfo(np.int64).max], [1]
-        return self.graph.op("Slice", frames, start, *map(self.graph.constant, bounds), to=to)
+        return graph.op("Slice", x, start, *map(graph.constant, bounds))
 
     @cached_property
     def _own(self) -> str:

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeseq.export.ends import Ends
+from edgeseq.contract import Form
+from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import norm
+from edgeseq.models.attention import write_window
 from edgeseq.models.family import Family
 from edgeseq.models.positions import position_parameters
-from edgeseq.models.transformer import Transformer, TransformerSpec
+from edgeseq.models.stack import Stack
+from edgeseq.models.transformer import TransformerSpec
 
 
 @dataclass(frozen=True)
@@ -40,37 +43,42 @@ class DecoderSpec(TransformerSpec):
         return ends + self.layers * block + position_parameters(self)
 
 
-class Decoder(Transformer):
+class Decoder(Stack):
     """Tokens `(N, T)` → outputs `(N, T, C)`, from an empty window."""
 
+    tokens: nn.Embedding | None
+
     def __init__(self, spec: DecoderSpec, inputs: int, outputs: int) -> None:
-        super().__init__(spec, inputs, outputs)
-        self.tokens = None if inputs == outputs else nn.Embedding(inputs, spec.width)
-        self.scale = math.sqrt(spec.width) if self.tokens is None else 1.0
+        table = None if inputs == outputs else nn.Embedding(inputs, spec.width)
+        super().__init__(spec, outputs, tokens=table)
+        self.scale = math.sqrt(spec.width) if table is None else 1.0
 
-    def embedding(self, inputs: int) -> nn.Module:
-        """Map nothing: what enters has the width already."""
-        del inputs
-        return nn.Identity()
-
-    def entering(self, frames: Tensor) -> Tensor:
-        """Look tokens `(N, T)` up: `(N, T, D)`."""
+    def kept(self, frames: Tensor) -> Tensor:
+        """Keep tokens embedded."""
         table = self.head.weight if self.tokens is None else self.tokens.weight
         return F.embedding(frames, table) * self.scale
 
-    def write_entering(self, ends: Ends) -> tuple[str, int]:
-        """Write the look-up; loading turns a head that is the table, once."""
+    def embedded(self, kept: Tensor) -> Tensor:
+        """Return them as they are."""
+        return kept
+
+    def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
+        """Write the graph: the table's rows, blocks, head; the window holds the states.
+
+        A head that is the table holds the scale, and the norm before it the inverse: no node for
+        either. Loading turns it once.
+        """
         graph = ends.graph
         if self.tokens is None:
             table = graph.op("Transpose", "head", perm=[1, 0])
         else:
             table = graph.constant(self.tokens.weight.detach().numpy(), "tokens")
-        return ends.looked_up(table), self.spec.width
-
-    def write_head(self, ends: Ends, x: str) -> str:
-        """Write norm and head; a head that is the table holds the scale, its norm the inverse."""
-        x = norm(ends.graph, x, self.norm, "norm", 1 / self.scale)
-        return ends.head(x, self.head.weight * self.scale, None)
+        window = write_window(graph, self.spec, ends.size, form, newest=newest)
+        x = window.enter(ends.looked_up(table), self.spec.width, self.reach)
+        x = self.write_blocks(graph, x, window)
+        y = norm(graph, x, self.norm, "norm", 1 / self.scale)
+        y = ends.head(y, self.head.weight * self.scale, None)
+        return Built(y, tuple(window.states), window.target, self.positions.period)
 
 
 FAMILY = Family(DecoderSpec, Decoder)

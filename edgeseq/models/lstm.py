@@ -9,6 +9,7 @@ without a projection), C outputs.
 
 import warnings
 from dataclasses import asdict, dataclass
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -47,6 +48,15 @@ class LSTMSpec(RecurrentSpec):
         """Count trainable parameters; a projection has no bias."""
         projections = self.layers * self.hidden * self.projection
         return super().parameters(inputs, outputs) + projections
+
+    @classmethod
+    def sized(
+        cls, parameters: int, inputs: int, outputs: int, context: int = 64, projection: int = 0
+    ) -> Self:
+        """Return the largest two-layer model with at most `parameters`; see `Spec.sized`."""
+        del context  # its state may remember anything
+        least = max(projection, 0) + 1
+        return cls._largest(parameters, inputs, outputs, least, projection=projection)
 
 
 class LSTM(Body):

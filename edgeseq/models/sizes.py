@@ -12,9 +12,9 @@ def check_sizes(
     mistakes: tuple[str, ...] = (),
     zero: Collection[str] = (),
 ) -> None:
-    """Raise `ConfigError` with `mistakes` and all sizes that are below 1, or no dropout.
+    """Raise `ConfigError` with `mistakes` and all counts that are below 1, or no dropout.
 
-    `zero`: sizes that may be 0.
+    `zero`: counts that may be 0.
     """
     dropout = sizes["dropout"]
     found = [

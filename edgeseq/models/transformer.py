@@ -10,23 +10,22 @@ units, W window, C outputs.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Self, cast
+from typing import Self
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgeseq.contract import Form
 from edgeseq.errors import UsageError
 from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import linear, norm
 from edgeseq.families import PositionKind
-from edgeseq.models.attention import Block, final_position, write_window
-from edgeseq.models.family import Body, Family, Spec
-from edgeseq.models.positions import position_parameters, positions_of, width_mistakes
+from edgeseq.models.attention import write_window
+from edgeseq.models.family import Family, Spec
+from edgeseq.models.positions import position_parameters, width_mistakes
 from edgeseq.models.sizes import check_sizes
+from edgeseq.models.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,6 @@ class TransformerSpec(Spec):
     def __post_init__(self) -> None:
         """Refuse sizes that make no model."""
         check_sizes("transformer", asdict(self), width_mistakes(self))
-
-    @property
-    def reach(self) -> int:
-        """Frames that an answer depends on, over all blocks."""
-        return self.layers * (self.window - 1) + 1
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
@@ -89,89 +83,32 @@ class TransformerSpec(Spec):
         return made(width, 1 + more)
 
 
-class Transformer(Body):
+class Transformer(Stack):
     """Normalised frames `(N, T, F)` → outputs `(N, T, C)`, from an empty window."""
 
-    forms = ("step", "sequence", "recompute", "growing-cache")
+    embed: nn.Linear
 
     def __init__(self, spec: TransformerSpec, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.spec = spec
-        self.embed = self.embedding(inputs)
-        self.positions = positions_of(spec)
-        self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.layers)])
-        self.norm = nn.LayerNorm(spec.width)
-        self.head = nn.Linear(spec.width, outputs, bias=False)
+        super().__init__(spec, outputs, embed=nn.Linear(inputs, spec.width))
 
-    def embedding(self, inputs: int) -> nn.Module:
-        """Return what maps the `inputs` of what enters to the width."""
-        return nn.Linear(inputs, self.spec.width)
-
-    def entering(self, frames: Tensor) -> Tensor:
-        """Return what is known of each frame before any other is looked at, `(N, T, I)`."""
+    def kept(self, frames: Tensor) -> Tensor:
+        """Keep frames as they are."""
         return frames
 
-    def embedded(self, frames: Tensor) -> Tensor:
-        """Return what the first block is fed, `(N, T, D)`."""
-        x: Tensor = self.positions(self.embed(self.entering(frames)))
+    def embedded(self, kept: Tensor) -> Tensor:
+        """Map `(N, T, F)` to `(N, T, D)`."""
+        x: Tensor = self.embed(kept)
         return x
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Run the whole sequence."""
-        x = self.embedded(frames)  # (N, T, D)
-        for block in self._blocks():
-            x = block(x)
-        outputs: Tensor = self.head(self.norm(x))  # (N, T, C)
-        return outputs
-
-    def final_state(self, frames: Tensor) -> dict[str, Tensor]:
-        """Return the state after the whole sequence, by the contract's names."""
-        x = self.embedded(frames)
-        states: dict[str, Tensor] = {}
-        for layer, block in enumerate(self._blocks()):
-            states |= block.final_state(x, layer)
-            x = block(x)
-        return states | final_position(x, self.spec.window)
-
-    def state_after(self, frames: Tensor, form: Form) -> dict[str, Tensor]:
-        """Return the state of a graph of `form` after the whole sequence, by its names."""
-        if form == "recompute":
-            kept = max(1, self.spec.reach - 1)
-            cached = F.pad(self.entering(frames), (0, 0, kept, 0))[:, -kept:]
-            return {"cached_frames": cached, **final_position(frames, self.spec.window, kept)}
-        if form != "growing-cache":
-            return self.final_state(frames)
-        x = self.embedded(frames)
-        states: dict[str, Tensor] = {}
-        for layer, block in enumerate(self._blocks()):
-            states |= block.every_state(x, layer)
-            x = block(x)
-        return states
 
     def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
         """Write the graph: embedding, blocks, head; the window holds the states."""
         graph = ends.graph
         window = write_window(graph, self.spec, ends.size, form, newest=newest)
-        x = window.enter(*self.write_entering(ends), self.spec.reach)
-        if isinstance(self.embed, nn.Linear):
-            x = linear(graph, x, self.embed, "embed")  # (N, S, D)
-        x = self.positions.write(graph, x, window)
-        for layer, block in enumerate(self._blocks()):
-            x = block.write(graph, x, layer, window)
-        y = self.write_head(ends, window.leave(x))  # from (N, T, D)
+        x = window.enter(ends.frames(), self.embed.in_features, self.reach)
+        x = linear(graph, x, self.embed, "embed")  # (N, S, D)
+        x = self.write_blocks(graph, x, window)  # (N, T, D)
+        y = ends.head(norm(graph, x, self.norm, "norm"), self.head.weight, None)
         return Built(y, tuple(window.states), window.target, self.positions.period)
-
-    def write_entering(self, ends: Ends) -> tuple[str, int]:
-        """Write what `entering` returns; say how many values a frame it has."""
-        assert isinstance(self.embed, nn.Linear)
-        return ends.frames(), self.embed.in_features
-
-    def write_head(self, ends: Ends, x: str) -> str:
-        """Write the last norm and the head."""
-        return ends.head(norm(ends.graph, x, self.norm, "norm"), self.head.weight, None)
-
-    def _blocks(self) -> Iterable[Block]:
-        return cast(Iterable[Block], self.blocks)
 
 
 FAMILY = Family(TransformerSpec, Transformer, settings={"steps": 2000})

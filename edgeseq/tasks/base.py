@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ Array = NDArray[np.float32]
 
 Predict = Callable[[Array], Array]
 """Frames `(N, T, F)` of N streams, each from a reset state → outputs `(N, T, C)`, causal in T."""
+
+Step = Callable[[Array], Array]
+"""The next frame `(N, F)` of N streams → outputs `(N, C)`; it remembers the frames before."""
 
 Progress = Callable[[str], None]
 """Called with one line when something slow begins."""
@@ -181,6 +184,38 @@ class Task(Protocol):
 
     def baselines(self, split: Split) -> dict[str, Score]:
         """Fit the trivial and the strong baseline on `split.train`; score them on `split.test`."""
+
+
+@runtime_checkable
+class Steppable(Protocol):
+    """A `Predict` that can carry state from frame to frame, as closing a loop needs it."""
+
+    def stepper(self, streams: int) -> Step | None:
+        """Return `streams` streams at reset; none where it cannot take one frame at a time."""
+
+
+def stepper(predict: Predict, streams: int) -> Step:
+    """Return `predict` one frame at a time, for `streams` streams that begin now.
+
+    Where it offers none, all that was seen is played again at every frame.
+    """
+    step = predict.stepper(streams) if isinstance(predict, Steppable) else None
+    return replay(predict) if step is None else step
+
+
+def replay(predict: Predict, memory: int | None = None) -> Step:
+    """Return `predict` one frame at a time, without state: the past is played at every frame.
+
+    The outputs are the same, the cost grows with the square of the length. `memory`: frames that
+    an output depends on; none: all.
+    """
+    history: list[Array] = []
+
+    def step(frame: Array) -> Array:
+        history[:] = [*history, frame][-(memory or 0) :]
+        return predict(np.stack(history, axis=1))[:, -1]
+
+    return step
 
 
 def stream(recordings: Sequence[Recording], frames: int, *, seed: int = 0) -> Array:

@@ -31,6 +31,9 @@ Fit = Callable[[Windows, int, int], Predict]
 
 _FOREST: Mapping[str, Fit] = {"random forest": baselines.random_forest}
 
+Beside = Callable[[Windows, Windows], dict[str, Predict]]
+"""Windows to fit on, and windows to choose by → the baselines by name."""
+
 
 def _as_it_is(frames: Array, _: np.random.Generator) -> Array:
     return frames
@@ -142,6 +145,8 @@ class Forecast(Declared):
     span: int
     vary: Vary = _as_it_is
     window: None = None
+    beside: Beside | None = None
+    """Which baselines; none: persistence or the mean, and a ridge auto-regression."""
 
     def score(self, predict: Predict, recordings: Sequence[Recording]) -> Score:
         """Return the mean absolute error over all frames with a known target."""
@@ -171,8 +176,12 @@ class Forecast(Declared):
         return _batched(self.vary, frames, rng)
 
     def baselines(self, split: Split) -> dict[str, Score]:
-        """Score persistence (or the mean) and a ridge auto-regression, fitted on `split.train`."""
+        """Score the task's baselines, fitted on `split.train` with `split.validation` to choose."""
         train, validation = self._stretches(split.train), self._stretches(split.validation)
+        predictors = (self.beside or self._usual)(train, validation)
+        return {name: self.score(predict, split.test) for name, predict in predictors.items()}
+
+    def _usual(self, train: Windows, validation: Windows) -> dict[str, Predict]:
         now = self.output.residual_of
         trivial = (
             {"mean": baselines.constant(train)}
@@ -182,8 +191,7 @@ class Forecast(Declared):
         ridge = baselines.ridge_autoregression(
             train, validation, lags=self.warmup + 1, residual_of=now
         )
-        predictors = {**trivial, "ridge auto-regression": ridge}
-        return {name: self.score(predict, split.test) for name, predict in predictors.items()}
+        return {**trivial, "ridge auto-regression": ridge}
 
     def _stretches(self, recordings: Sequence[Recording]) -> Windows:
         return cut_windows(recordings, self.span, overlap=self.warmup, ragged=True)

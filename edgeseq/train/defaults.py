@@ -33,11 +33,11 @@ def default_spec(task: Task, family: str, parameters: int, **chosen: Any) -> Spe
     in training is noise in a stream.
     """
     family_spec, outputs = load_family(family).spec, len(task.output.labels)
+    vocabulary, crop = len(task.frame.vocabulary), _crop(task)
+    require_tokens(family_spec, vocabulary)
     sized: Callable[..., Spec] = family_spec.sized
     taken = signature(sized).parameters
     weighed = {name: choice for name, choice in chosen.items() if name in taken}
-    vocabulary, crop = len(task.frame.vocabulary), _crop(task)
-    require_tokens(family_spec, vocabulary)
     if family_spec.takes_tokens:
         return sized(parameters, vocabulary, outputs, crop, **weighed)
     if vocabulary:

@@ -34,13 +34,11 @@ from edgeseq.tasks import load_task, stored_name
 from edgeseq.tasks.base import stream
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.workflows.accuracy import as_accuracy, baselines, judge, scorable
-from edgeseq.workflows.evidence import as_streams, frame_by_frame
+from edgeseq.workflows.evidence import as_streams, bounded, frame_by_frame
 from edgeseq.workflows.producer import producer
 
 REFERENCE_FRAMES = 1024
 """Fewest frames of the reference; never fewer than two calls, so that a state is carried."""
-GROWING_FRAMES = 2000
-"""Most frames of the gate where the state grows: time and memory grow with their square."""
 Progress = Callable[[str], None]
 
 
@@ -160,8 +158,8 @@ class _Export:
 
     def _gate(self, loaded: StreamModel, name: str) -> Parity:
         """Stream real frames through ONNX Runtime; raise unless it says what PyTorch says."""
-        contract, wanted = loaded.contract, self.recipe.gate_steps
-        steps = max(min(wanted, GROWING_FRAMES) if contract.grows else wanted, contract.chunk_min)
+        contract = loaded.contract
+        steps = max(bounded(self.recipe.gate_steps, contract), contract.chunk_min)
         self.say(f"{name}: {steps:,} frames against PyTorch")
         frames = as_streams(stream(self.test, steps), loaded.contract)  # (N, T, F)
         with torch.inference_mode():

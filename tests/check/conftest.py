@@ -13,9 +13,14 @@ from edgeseq.workflows.quantize import quantize_bundle
 
 @pytest.fixture(scope="session")
 def bundle_of(
-    lstm_bundle: Bundle, gru_bundle: Bundle, transformer_bundle: Bundle
+    lstm_bundle: Bundle, gru_bundle: Bundle, transformer_bundle: Bundle, cnn_bundle: Bundle
 ) -> dict[str, Bundle]:
-    return {"lstm": lstm_bundle, "gru": gru_bundle, "transformer": transformer_bundle}
+    return {
+        "lstm": lstm_bundle,
+        "gru": gru_bundle,
+        "transformer": transformer_bundle,
+        "cnn": cnn_bundle,
+    }
 
 
 @pytest.fixture(scope="session")

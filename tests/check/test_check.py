@@ -10,6 +10,7 @@ from rich.console import Console
 
 from edgeseq.bundle import write_manifest
 from edgeseq.check import PROMISES, CheckReport, Finding, check_bundle, int8
+from edgeseq.check.subject import ring_size
 from edgeseq.errors import BundleError, PromiseError, ProviderError
 from edgeseq.files import sha256
 from edgeseq.report.check import check_table
@@ -25,7 +26,7 @@ def unchecked(report, variant="fp32"):
     return {f.promise: f.note for f in report.variants[variant] if f.status == "not checked"}
 
 
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "transformer", "cnn"])
 def test_a_right_bundle_keeps_every_promise(family, int8_of):
     start = time.perf_counter()
     report = check_bundle(int8_of[family])
@@ -45,6 +46,11 @@ def test_only_what_cannot_be_checked_is_left_out(int8_of):
     report = check_bundle(int8_of["transformer"])
     assert unchecked(report, "int8") == {}
     assert unchecked(report, "step-int8") == {"chunks": "it takes 1 a call, no more, no less"}
+
+
+@pytest.mark.parametrize(("family", "window"), [("transformer", 16), ("cnn", 10), ("lstm", None)])
+def test_chunks_are_cut_around_what_the_state_reaches_back(family, window, bundle_of):
+    assert ring_size(bundle_of[family].variant().contract) == window
 
 
 def test_a_sequence_graph_is_checked_for_what_it_promises(exported):

@@ -1,17 +1,20 @@
 """Every verb, from what is typed to what is printed and left on disk."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
 from edgeseq.bundle import load_bundle
 from edgeseq.cli import main
 from edgeseq.errors import MissingExtraError
+from edgeseq.graph.build import write_contract
 
 
 def call(*arguments, code=0):
@@ -262,6 +265,13 @@ def test_bench_without_a_gpu_says_what_to_install(lstm_copy):
 def test_inspect(lstm_bundle, tmp_path):
     table = json.loads(call("inspect", lstm_bundle.path / "model.onnx", "--json").stdout)
     assert [(pair["input"], pair["output"]) for pair in table["states"]][:1] == [("h0", "next_h0")]
+    assert "\ndelay: none, " in call("inspect", lstm_bundle.path / "model.onnx").stdout
+    model = onnx.load(lstm_bundle.path / "model.onnx")
+    contract = lstm_bundle.variant().contract
+    late = dataclasses.replace(contract, output=dataclasses.replace(contract.output, delay=5))
+    write_contract(model, late)
+    onnx.save(model, tmp_path / "late.onnx")
+    assert "\ndelay: 5 frames (0.2 s), " in call("inspect", tmp_path / "late.onnx").stdout
     cut = tmp_path / "cut.onnx"
     cut.write_bytes((lstm_bundle.path / "model.onnx").read_bytes()[:1000])
     assert call("inspect", cut, code=1).stderr.startswith("Error: ")

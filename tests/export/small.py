@@ -12,6 +12,7 @@ from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.encoder import EncoderSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
@@ -41,8 +42,11 @@ SPECS = {
     "encoder": EncoderSpec(width=8, feed_forward=10, heads=2, window=6, lookahead=2),
     "vit": ViTSpec(width=8, feed_forward=10, heads=2, window=7, patch=3),
     "cnn": CNNSpec(channels=6, layers=2, window=8),
+    "encoder-decoder": EncoderDecoderSpec(
+        width=16, feed_forward=20, source=5, heads=2, window=8
+    ),
 }  # fmt: skip
-WINDOWED = [name for name in SPECS if name.startswith(("hybrid", "transformer"))]
+WINDOWED = [name for name in SPECS if name.startswith(("hybrid", "transformer", "encoder-decoder"))]
 """With a ring as their state, and a graph of the newest operators for one frame a call."""
 KINDS = {
     kind: TransformerSpec(12, feed_forward=10, heads=2, window=3, positions=kind)

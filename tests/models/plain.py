@@ -19,8 +19,8 @@ def turned(x, window, start=0):
     return np.concatenate([z.real, z.imag], axis=1)
 
 
-def attention(x, qkv, out, heads, window, positions="rotary", distances=None, start=0):
-    """Causal attention of `(T, D)` over the last W frames: a loop over heads and queries.
+def attention(x, qkv, out, heads, window, positions="rotary", distances=None, start=0, causal=True):
+    """Attention of `(T, D)` over the last W frames, or all: a loop over heads and queries.
 
     Returns outputs `(T, D)`, and keys and values `(H, T, K)` each.
     """
@@ -35,7 +35,7 @@ def attention(x, qkv, out, heads, window, positions="rotary", distances=None, st
             queries, keys = turned(queries, window, start), turned(keys, window, start)
         cache.append((keys, v[:, columns]))
         for t in range(frames):
-            seen = [s for s in range(frames) if t - window < s <= t]
+            seen = [s for s in range(frames) if t - window < s <= t or not causal]
             scores = np.array([queries[t] @ keys[s] for s in seen]) / np.sqrt(size)
             if positions == "relative":
                 scores += [distances[head, t - s] for s in seen]
@@ -79,6 +79,50 @@ def transformer(x, weights, spec, start=0):
         up, down = (weights[f"{block}.{name}.weight"] for name in ("up", "down"))
         x = x + np.maximum(normed(x, f"{block}.norm2") @ up.T, 0) @ down.T
     return normed(x, "norm") @ weights["head.weight"].T, caches
+
+
+def block(x, of, heads, window, causal=True):
+    """Attention and a feed-forward network on `(T, D)`; `of` gives weights by name."""
+    y = norm(x, of("norm1.weight"), of("norm1.bias"))
+    qkv, out = of("attention.qkv.weight"), of("attention.out.weight")
+    y, _, _ = attention(y, qkv, out, heads, window, causal=causal)
+    x = x + y
+    y = norm(x, of("norm2.weight"), of("norm2.bias"))
+    return x + np.maximum(y @ of("up.weight").T, 0) @ of("down.weight").T
+
+
+def cross(x, source, of, heads, first):
+    """Attention of the frames of `(T, D)` from `first` on to all of a source `(S, D)`."""
+    frames, width = x.shape
+    size = width // heads
+    q = norm(x, of("norm.weight"), of("norm.bias")) @ of("q.weight").T
+    k, v = source @ of("kv.weight")[:width].T, source @ of("kv.weight")[width:].T
+    y = np.zeros_like(x)
+    for t in range(first, frames):
+        for head in range(heads):
+            columns = slice(head * size, (head + 1) * size)
+            weights = np.exp(k[:, columns] @ q[t, columns] / np.sqrt(size))
+            y[t, columns] = weights / weights.sum() @ v[:, columns]
+    return x + y @ of("out.weight").T
+
+
+def encoder_decoder(frames, weights, spec):
+    """Run `(T, F)`: the first S frames are encoded, and every frame from S - 1 on asks them."""
+
+    def of(prefix):
+        return lambda name: weights[f"{prefix}.{name}"]
+
+    x = frames @ weights["embed.weight"].T + weights["embed.bias"]
+    source = x[: spec.source] + weights["places"] if len(x) >= spec.source else None
+    if source is not None:
+        for i in range(spec.encoder_layers):
+            source = block(source, of(f"encoder.{i}"), spec.heads, spec.source, causal=False)
+        source = norm(source, weights["source_norm.weight"], weights["source_norm.bias"])
+    for i in range(spec.layers):
+        if source is not None:
+            x = cross(x, source, of(f"crosses.{i}"), spec.heads, spec.source - 1)
+        x = block(x, of(f"blocks.{i}"), spec.heads, spec.window)
+    return norm(x, weights["norm.weight"], weights["norm.bias"]) @ weights["head.weight"].T
 
 
 def lstm(x, layers):

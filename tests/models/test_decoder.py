@@ -1,5 +1,6 @@
 """A decoder against the formulas it follows, and its graphs against its whole sequence."""
 
+import dataclasses
 import math
 from dataclasses import replace
 
@@ -104,6 +105,25 @@ def test_knows_order_in_the_transformers_other_ways(positions):
     with torch.inference_mode():
         whole = model(torch.from_numpy(frames)).numpy()
     np.testing.assert_allclose(outputs, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["recompute", "growing-cache"])
+@pytest.mark.parametrize("kind", ["learned", "relative"])
+def test_every_kind_of_positions_and_form(kind, form):
+    model, frames = model_of(LETTERS, dataclasses.replace(SPEC, positions=kind)), tokens(2, 40)
+    output = Output(kind="logits", labels=LETTERS)
+    with torch.inference_mode():
+        whole = model(torch.from_numpy(frames)).numpy()
+        states = model.final_state(torch.from_numpy(frames), form)
+    for how in ({"form": form}, {}, {"frames": 1, "newest": True}):
+        graph = build_graph(model, FRAME, output, producer="test", recipe="test", **how)
+        cuts = [1] * 40 if "frames" in how else [1, 2, 1, 17, 19]
+        outputs, state = Loop(graph).run(frames, cuts)
+        np.testing.assert_allclose(outputs, whole, rtol=0, atol=1e-5)
+        if "form" in how:
+            assert state.keys() == states.keys()
+            for name, value in state.items():
+                np.testing.assert_allclose(value, states[name], rtol=0, atol=1e-5)
 
 
 def test_the_file_holds_the_table_once():

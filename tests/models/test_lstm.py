@@ -67,17 +67,22 @@ def test_known_count():
 
 
 @given(
-    parameters=st.integers(1, 2_000_000), inputs=st.integers(1, 300), outputs=st.integers(1, 100)
+    parameters=st.integers(1, 2_000_000),
+    inputs=st.integers(1, 300),
+    outputs=st.integers(1, 100),
+    projection=st.integers(0, 50),
 )
-def test_sized_is_the_largest_that_fits(parameters, inputs, outputs):
+def test_sized_is_the_largest_that_fits(parameters, inputs, outputs, projection):
     try:
-        spec = LSTMSpec.sized(parameters, inputs, outputs)
+        spec = LSTMSpec.sized(parameters, inputs, outputs, projection=projection)
     except UsageError:
-        assert LSTMSpec(1).parameters(inputs, outputs) > parameters
+        least = LSTMSpec(projection + 1, projection=projection)
+        assert least.parameters(inputs, outputs) > parameters
         return
-    assert spec.layers == 2
+    assert (spec.layers, spec.projection) == (2, projection)
     assert spec.parameters(inputs, outputs) <= parameters
-    assert LSTMSpec(spec.hidden + 1).parameters(inputs, outputs) > parameters
+    wider = LSTMSpec(spec.hidden + 1, projection=projection)
+    assert wider.parameters(inputs, outputs) > parameters
 
 
 def test_too_few_parameters_says_how_many_would_do():

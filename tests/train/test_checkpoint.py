@@ -10,6 +10,7 @@ from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.decoder import DecoderSpec
 from edgeseq.models.encoder import EncoderSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
@@ -27,6 +28,7 @@ SPECS = {
     "encoder": EncoderSpec(8, 5, heads=2, window=6, lookahead=1),
     "vit": ViTSpec(8, 5, heads=2, window=6),
     "cnn": CNNSpec(4, window=6),
+    "encoder-decoder": EncoderDecoderSpec(8, 5, source=4, heads=2, window=6),
 }
 
 

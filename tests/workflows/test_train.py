@@ -37,7 +37,7 @@ def spec_of(walk, **request):
 
 
 @pytest.mark.parametrize("params", [3_000, 50_000])
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "hybrid", "transformer"])
 def test_params_are_filled_but_never_exceeded(family, params, walk):
     spec, _ = spec_of(walk, model=family, params=params)
     assert 0.9 * params < spec.parameters(inputs=4, outputs=3) <= params
@@ -45,6 +45,9 @@ def test_params_are_filled_but_never_exceeded(family, params, walk):
 
 def test_explicit_sizes_override_params(walk):
     assert spec_of(walk, sizes={"hidden": 9})[0] == LSTMSpec(hidden=9, layers=2)
+    spec, _ = spec_of(walk, params=9_000, sizes={"projection": 8})
+    assert spec.projection == 8
+    assert 0.97 * 9_000 < spec.parameters(inputs=4, outputs=3) <= 9_000
     spec, _ = spec_of(walk, model="transformer", sizes={"width": 24, "heads": 3, "window": 7})
     assert spec == TransformerSpec(width=24, feed_forward=96, heads=3, window=7)
     sizes = {"width": 24, "feed_forward": 10}
