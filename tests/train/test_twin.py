@@ -17,7 +17,6 @@ from edgeseq.models.encoder import EncoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
-from edgeseq.models.vit import ViTSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel
@@ -31,7 +30,6 @@ SPECS = {
     "gru": GRUSpec(40, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
     "encoder": EncoderSpec(16, 40, heads=2, window=10, dropout=0.5),
-    "vit": ViTSpec(16, 40, heads=2, window=10, dropout=0.5, patch=5),
     "cnn": CNNSpec(20, window=10, dropout=0.5),
 }
 BUNDLE = load_bundle(Path(__file__).parents[1] / "golden" / "har-lstm")
@@ -135,7 +133,6 @@ NAMES = {
     "gru": RECURRENT,
     "transformer": BLOCKS,
     "encoder": BLOCKS,
-    "vit": BLOCKS,
     "cnn": {"head", *(f"convolutions.{n}.patches" for n in range(3))},
 }
 
