@@ -5,11 +5,13 @@ from typing import Literal, get_args
 FAMILIES: dict[str, str] = {
     "lstm": "recurrent; state is one hidden and one cell vector a layer",
     "gru": "recurrent; state is one hidden vector a layer",
+    "hybrid": "an LSTM inside each Transformer block; state is that of both",
     "transformer": "causal windowed attention; state is a ring of keys and values",
     "encoder": "attention both ways in a whole window; state is the frames before",
     "vit": "patches of a whole window; state is the frames before",
     "cnn": "convolutions over a whole window; state is the frames before",
     "decoder": "a Transformer that continues tokens; their table is its head, too",
+    "encoder-decoder": "reads its first frames both ways, once; each later one asks what they said",
 }
 """Every family by name, with one line for people; its file is the name with `_` for `-`."""
 

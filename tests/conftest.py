@@ -12,6 +12,7 @@ from hypothesis import settings
 from edgeseq.bundle import Bundle
 from edgeseq.models import SequenceModel, Spec
 from edgeseq.models.cnn import CNNSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -31,6 +32,7 @@ TINY = {
     "gru": GRUSpec(hidden=12),
     "transformer": TransformerSpec(width=16, feed_forward=24, heads=2, window=16),
     "cnn": CNNSpec(channels=8, window=10),
+    "encoder-decoder": EncoderDecoderSpec(width=16, feed_forward=24, source=6, heads=2, window=16),
 }
 """Small enough to export in a second, two layers so that state crosses between them."""
 

@@ -123,7 +123,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     if "peak" in before and peak is not None:
         taken["call"] = peak - before["peak"]
     state = sum(
-        int(np.prod(item.sized(1))) * np.dtype(item.dtype).itemsize for item in contract.states
+        int(np.prod(item.sized(1, STEPS))) * np.dtype(item.dtype).itemsize
+        for item in contract.states
     )
     return {**taken, "state": state, "any_rows": contract.streams is None}
 

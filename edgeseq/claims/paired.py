@@ -144,7 +144,7 @@ class _Sums:
             np.bincount(numbers, values) for values in (fp32.total, twin.total, fp32.count)
         ]
         kept = columns[2] > 0
-        relative = "%" not in fp32.metric
+        relative = not (fp32.higher_is_better and "%" in fp32.metric)
         return _Sums(columns[0][kept], columns[1][kept], columns[2][kept], relative)
 
     def drop(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ _TUNING = {"task", "qat", "recipe", "steps", "accelerator", "resume", "run", "as
     help="Parameters at most; sizes the model.",
 )
 @click.option("--hidden", type=int, help="Recurrent layers: hidden units, instead of --params.")
+@click.option("--projection", type=int, help="LSTM: values the hidden state is projected to.")
 @click.option("--width", type=int, help="Attention: width, instead of --params.")
 @click.option("--feed-forward", type=int, help="Attention: feed-forward units.")
 @click.option("--layers", type=int, help="Layers or blocks.")
@@ -105,7 +106,7 @@ def train(
     with Bar() as bar:
 
         def show(step: int, steps: int, loss: float, best: float | None) -> None:
-            note = f"loss {loss:.3f}" + (f", validation {best:.1f}" if best is not None else "")
+            note = f"loss {loss:.3f}" + (f", validation {best:.2f}" if best is not None else "")
             bar.update(step, steps, note)
 
         if qat:

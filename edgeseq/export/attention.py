@@ -47,6 +47,9 @@ class Window(ABC):
     """How the blocks of one graph attend, and the states that it declares for that."""
 
     target: Target
+    time_first = False
+    """Whether frames come `(T, N, D)`, as recurrent operators have them; attention turns its values
+    anyway."""
 
     def __init__(self, graph: GraphBuilder, spec: AttentionSizes, size: Size) -> None:
         self.graph, self.spec, self.size = graph, spec, size
@@ -54,7 +57,7 @@ class Window(ABC):
 
     @abstractmethod
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
-        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`."""
+        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`, or both time first."""
 
     def declare(self, state: State) -> None:
         """Make `state` an input and an output of the graph."""
@@ -75,6 +78,11 @@ class Window(ABC):
     def leave(self, x: str) -> str:
         """Return of what the blocks made of those `(N, S, D)` the call's own, `(N, T, D)`."""
         return x
+
+    @property
+    @abstractmethod
+    def positions(self) -> str:
+        """Each frame's place in its stream, `(N or 1, T)`."""
 
     @property
     @abstractmethod
@@ -142,11 +150,12 @@ class Chunk(Window):
         return graph.op("Range", graph.constant(0), graph.op("Squeeze", count), graph.constant(1))
 
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
-        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`."""
+        """Map queries, keys and values `(N, T, 3 D)` to `(N, T, D)`, or both time first."""
         graph, spec = self.graph, self.spec
+        apart, together = ([1, 2, 0, 3], [2, 0, 1, 3]) if self.time_first else ([0, 2, 1, 3],) * 2
         heads, size = spec.heads, spec.width // spec.heads
         qkv = graph.op("Reshape", qkv, graph.constant([0, 0, 3 * heads, size]))
-        qkv = graph.op("Transpose", qkv, perm=[0, 2, 1, 3])  # (N, 3 H, T, K)
+        qkv = graph.op("Transpose", qkv, perm=apart)  # (N, 3 H, T, K)
         if spec.positions == "rotary":
             qk, v = graph.split(qkv, [2 * heads, heads], axis=1)
             q, k = graph.split(self._rotate(qk), [heads, heads], axis=1)
@@ -157,7 +166,7 @@ class Chunk(Window):
         bias = self._mask if distances is None else self._biases(layer, distances)
         scores = graph.op("Add", scores, bias)  # (N, H, T, S)
         y = graph.op("MatMul", graph.op("Softmax", scores, axis=-1), v)  # (N, H, T, K)
-        y = graph.op("Transpose", y, perm=[0, 2, 1, 3])
+        y = graph.op("Transpose", y, perm=together)
         return graph.op("Reshape", y, graph.constant([0, 0, spec.width]))
 
     @cached_property

@@ -2,9 +2,10 @@
 
 The states are one tensor a layer and kind, not a stack: a stack costs a Split and a Concat in
 every step. Each layer stays one node; where int8 needs products, `edgeseq.quantize.apart` takes it
-apart.
+apart. Only an LSTM with a projection is products from the start: ONNX has no operator for it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,68 +13,106 @@ from numpy.typing import NDArray
 
 from edgeseq.contract import State
 from edgeseq.export.ends import Size
+from edgeseq.graph import gates
 from edgeseq.graph.build import GraphBuilder
+from edgeseq.graph.gates import Weight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Array = NDArray[np.float32]
+
 
 class Recurrent:
-    """Writes the layers of an `nn.LSTM` or `nn.GRU` into a graph; keeps the states they declare.
+    """Writes the layers of `nn.LSTM`s and `nn.GRU`s into a graph; keeps the states they declare.
 
-    With exactly one frame a call there is a node less a layer.
+    Layers are numbered through the graph, whatever module they belong to: `W0`, `R0`, `h0`. With
+    exactly one frame a call there is a node less a layer.
     """
 
-    def __init__(
-        self, graph: GraphBuilder, size: Size, layers: "nn.LSTM | nn.GRU", *, stateful: bool
-    ) -> None:
-        self.graph, self.size, self.layers, self.stateful = graph, size, layers, stateful
-        self.kind, self.letters, self.order = _KINDS[type(layers).__name__]
+    def __init__(self, graph: GraphBuilder, size: Size, *, stateful: bool) -> None:
+        self.graph, self.size, self.stateful = graph, size, stateful
         self.one_frame = stateful and size.frames == 1
         self.axis = "" if self.one_frame else graph.constant([1], "directions")
         self.states: list[State] = []
+        self.count = 0
+        """Layers that are written."""
 
-    def write(self, x: str, layer: int, named: int | None = None) -> str:
-        """Map `(T, N, I)` to the hidden states `(T, N, H)` of `layer`, `named` so in the graph."""
-        graph = self.graph
-        name = layer if named is None else named
-        before, after = [], []
-        if self.stateful:
-            for letter in self.letters:
-                state = _state(letter, name, self.layers.hidden_size)
-                before.append(graph.input(state.input, state.dtype, self.size.of(state)))
-                after.append(state.output)
-                self.states.append(state)
-        attributes = {"linear_before_reset": 1} if self.kind == "GRU" else {}
-        outputs = graph.ops(
-            self.kind,
+    def write(self, x: str, layers: "nn.LSTM | nn.GRU") -> str:
+        """Map `(T, N, I)` to the hidden states `(T, N, H)` of the last of `layers`."""
+        for layer in range(layers.num_layers):
+            x = self._write(x, layers, layer)
+            self.count += 1
+        return x
+
+    def _write(self, x: str, layers: "nn.LSTM | nn.GRU", layer: int) -> str:
+        """Write one layer and its states."""
+        states = self._declared(layers) if self.stateful else []
+        every = "" if self.one_frame else f"hidden_{self.count}"
+        write = self._products if layers.proj_size else self._operator
+        write(x, layers, layer, states, every)
+        # Of one frame the next hidden state (1, N, H) is all there is to pass on: a node less.
+        return states[0].output if self.one_frame else self.graph.op("Squeeze", every, self.axis)
+
+    def _declared(self, layers: "nn.LSTM | nn.GRU") -> list[State]:
+        """Make the layer's states inputs and outputs of the graph."""
+        _, letters, _ = _KINDS[type(layers).__name__]
+        sizes = {"h": layers.proj_size or layers.hidden_size, "c": layers.hidden_size}
+        states = [_state(letter, self.count, sizes[letter]) for letter in letters]
+        for state in states:
+            self.graph.input(state.input, state.dtype, self.size.of(state))
+            self.graph.output(state.output, state.dtype, self.size.of(state))
+        self.states += states
+        return states
+
+    def _operator(
+        self,
+        x: str,
+        layers: "nn.LSTM | nn.GRU",
+        layer: int,
+        states: Sequence[State],
+        every: str,
+    ) -> None:
+        """Write a layer as one node."""
+        kind, _, _ = _KINDS[type(layers).__name__]
+        attributes = {"linear_before_reset": 1} if kind == "GRU" else {}
+        names = (f"{letter}{self.count}" for letter in "WRB")  # one direction: (1, G H, ...)
+        arrays = (array[None] for array in _parameters(layers, layer))
+        self.graph.ops(
+            kind,
             x,
-            *self._parameters(layer, name),
-            *([""] if before else []),  # no sequence lengths: every stream has T frames
-            *before,
-            to=["" if self.one_frame else f"hidden_{name}", *after],
-            hidden_size=self.layers.hidden_size,
+            *map(self.graph.constant, arrays, names),
+            *([""] if states else []),  # no sequence lengths: every stream has T frames
+            *(state.input for state in states),
+            to=[every, *(state.output for state in states)],
+            hidden_size=layers.hidden_size,
             **attributes,  # reset what the weights made, as PyTorch and cuDNN
         )
-        for state in self.states[len(self.states) - len(after) :]:
-            graph.output(state.output, state.dtype, self.size.of(state))
-        # Of one frame the next hidden state (1, N, H) is all there is to pass on: a node less.
-        return after[0] if self.one_frame else graph.op("Squeeze", outputs[0], self.axis)
 
-    def _parameters(self, layer: int, name: int) -> tuple[str, str, str]:
-        """Return input weights, recurrent weights and biases in ONNX's order of gates."""
+    def _products(
+        self,
+        x: str,
+        layers: "nn.LSTM | nn.GRU",
+        layer: int,
+        states: Sequence[State],
+        every: str,
+    ) -> None:
+        """Write a layer of an LSTM with a projection: as one node of ONNX there is none."""
+        w, r, b = _parameters(layers, layer)
+        projection: Tensor = getattr(layers, f"weight_hr_l{layer}")  # (P, H)
+        arrays = {"W": w.T, "R": r.T, "P": projection.detach().numpy().T}
+        weights = (Weight(f"{letter}{self.count}", array) for letter, array in arrays.items())
+        written = gates.Layer(gates.LSTM, b, *weights)
+        before = [state.input for state in states] or self._zeros(written.sizes)
+        after = [state.output for state in states] or [""] * len(written.sizes)
+        written.write(self.graph, x, before, every, after, one_frame=self.one_frame)
 
-        def get(kind: str) -> NDArray[np.float32]:
-            weight: Tensor = getattr(self.layers, f"{kind}_l{layer}")
-            gates = np.split(weight.detach().numpy(), len(self.order))
-            return np.concatenate([gates[index] for index in self.order])
-
-        graph = self.graph
-        return (
-            graph.constant(get("weight_ih")[None], f"W{name}"),  # (1, G H, I)
-            graph.constant(get("weight_hh")[None], f"R{name}"),  # (1, G H, H)
-            graph.constant(np.concatenate([get("bias_ih"), get("bias_hh")])[None], f"B{name}"),
-        )
+    def _zeros(self, sizes: Sequence[int]) -> Sequence[str]:
+        """Return states to start a sequence from; empty: as many streams as there turn out."""
+        streams = self.size.streams
+        if isinstance(streams, str):
+            return [""] * len(sizes)
+        return [self.graph.constant(np.zeros((1, streams, size))) for size in sizes]
 
 
 _KINDS = {
@@ -82,12 +121,28 @@ _KINDS = {
 }
 
 
-def _state(letter: str, layer: int, hidden: int) -> State:
+def _parameters(layers: "nn.LSTM | nn.GRU", layer: int) -> tuple[Array, Array, Array]:
+    """Return input weights, recurrent weights and biases in ONNX's order of gates."""
+    _, _, order = _KINDS[type(layers).__name__]
+
+    def get(kind: str) -> Array:
+        weight: Tensor = getattr(layers, f"{kind}_l{layer}")
+        parts = np.split(weight.detach().numpy(), len(order))
+        return np.concatenate([parts[index] for index in order])
+
+    return (
+        get("weight_ih"),  # (G H, I)
+        get("weight_hh"),  # (G H, H), or as many columns as the projection has values
+        np.concatenate([get("bias_ih"), get("bias_hh")]),
+    )
+
+
+def _state(letter: str, layer: int, size: int) -> State:
     return State(
         input=f"{letter}{layer}",
         output=f"next_{letter}{layer}",
-        shape=("1", "N", str(hidden)),
+        shape=("1", "N", str(size)),
         dtype="float32",
         meaning=f"{'hidden' if letter == 'h' else 'cell'} state of layer {layer}",
-        in_place=True,  # the operator copies the state before it writes the next
+        in_place=True,  # what writes it waits for all that read it; the operator copies it first
     )

@@ -56,14 +56,18 @@ class OneFrame(Window):
         self._position = position
 
     @cached_property
+    def positions(self) -> str:
+        """Each stream's frame, `(N, 1)`."""
+        return self.graph.op("Unsqueeze", self._position, self.graph.constant([1]))
+
+    @cached_property
     def turn(self) -> str:
         """Each stream's place in a period of 2 W frames, `(N, 1)`."""
         graph = self.graph
-        turn = graph.op("Mod", self._position, graph.constant(2 * self.spec.window, "turns"))
-        return graph.op("Unsqueeze", turn, graph.constant([1]))
+        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
-        """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`."""
+        """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`, or both time first."""
         graph, spec = self.graph, self.spec
         q, k, v = self._apart(qkv)
         rings = []
@@ -75,12 +79,15 @@ class OneFrame(Window):
         # No past: ring slots are unordered keys, of which the first `filled` count.
         bias = "" if distances is None else self._biases(layer, distances)
         y = graph.op("Attention", q, *rings, bias, "", "", self.filled, scale=1.0)  # (N, H, 1, K)
-        return graph.op("Reshape", y, graph.constant([0, 1, spec.width]))
+        shape = [1, -1, spec.width] if self.time_first else [0, 1, spec.width]
+        return graph.op("Reshape", y, graph.constant(shape))
 
     def _apart(self, qkv: str) -> tuple[str, str, str]:
         """Cut `(N, 1, 3 D)` into queries, keys and values `(N, H, 1, K)`, rotated if need be."""
         graph, heads, size = self.graph, self.spec.heads, self.spec.width // self.spec.heads
-        qkv = graph.op("Reshape", qkv, graph.constant([0, 3 * heads, 1, size]))  # (N, 3 H, 1, K)
+        streams = -1 if self.time_first else 0
+        shape = graph.constant([streams, 3 * heads, 1, size])
+        qkv = graph.op("Reshape", qkv, shape)  # (N, 3 H, 1, K)
         if self.spec.positions != "rotary":
             q, k, v = graph.split(qkv, [heads, heads, heads], axis=1)
             return q, k, v

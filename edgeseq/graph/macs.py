@@ -2,7 +2,8 @@
 
 Shapes come from running the graph once on zeros, every open dimension 1: that knows contrib
 operators, which ONNX's shape inference does not. Attention counts as if its ring were full: its
-operators multiply empty slots, too.
+operators multiply empty slots, too. What only one branch of an `If` multiplies is done now and
+then, such as what a stream does once: no frame is charged for it.
 """
 
 import math
@@ -15,7 +16,15 @@ import numpy as np
 from edgeseq.extras import require
 from edgeseq.graph.edit import copied
 from edgeseq.graph.session import quiet_session
-from edgeseq.graph.weights import FLOAT, INTEGER, is_integer, name_of, subgraphs, weight_uses
+from edgeseq.graph.weights import (
+    FLOAT,
+    INTEGER,
+    all_nodes,
+    is_integer,
+    name_of,
+    subgraphs,
+    weight_uses,
+)
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -28,6 +37,7 @@ Rule = Callable[["NodeProto", Shapes, int | None], int]
 _OPERATORS = {*FLOAT, *INTEGER, "GroupQueryAttention", "MatMulNBits", "MultiHeadAttention"}
 _RECURRENT = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
 _ATTENTION = "Attention"
+_SELDOM = "now and then"
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,8 @@ class Multiplication:
 def multiplications(model: "ModelProto") -> tuple[Multiplication, ...] | None:
     """Return every product of a graph that ONNX Runtime can run; none where one is not known.
 
-    Not known: a graph that does not run on zeros, a product in a branch or a loop other than a
-    `Scan`, where it runs once a frame, and operators that no rule here counts.
+    Not known: a graph that does not run on zeros, products in both branches of an `If`, or in a
+    loop other than a `Scan`, where they run once a frame, and operators that no rule here counts.
     """
     shapes = _shapes(model)
     weights = {use.node: use.elements for use in weight_uses(model)}
@@ -70,11 +80,21 @@ def _nodes(graph: "GraphProto", inside: str = "") -> "list[tuple[NodeProto, str]
     for node in graph.node:
         found.append((node, inside))
         for body in subgraphs(node):
-            found += _nodes(body, node.op_type if inside in ("", "Scan") else inside)
+            found += _nodes(body, _within(node) if inside in ("", "Scan") else inside)
     return found
 
 
+def _within(node: "NodeProto") -> str:
+    """Return what its body is in: the operator, or that it runs now and then."""
+    multiplying = [
+        body for body in subgraphs(node) if any(n.op_type in _OPERATORS for n in all_nodes(body))
+    ]
+    return _SELDOM if node.op_type == "If" and len(multiplying) == 1 else node.op_type
+
+
 def _macs(node: "NodeProto", inside: str, shapes: Shapes | None, weights: int | None) -> int | None:
+    if inside == _SELDOM:
+        return 0
     if inside:  # a round of a Scan is one frame of one stream: every weight is used once
         return weights if inside == "Scan" else None
     if shapes is None:

@@ -125,10 +125,10 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention and a feed-forward network, each behind a norm and beside a residual."""
 
-    def __init__(self, spec: BlockSizes) -> None:
+    def __init__(self, spec: BlockSizes, attention: type[Attention] = Attention) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(spec.width)
-        self.attention = Attention(spec)
+        self.attention = attention(spec)
         self.norm2 = nn.LayerNorm(spec.width)
         self.up = nn.Linear(spec.width, spec.feed_forward, bias=False)
         self.down = nn.Linear(spec.feed_forward, spec.width, bias=False)
@@ -158,9 +158,11 @@ class Block(nn.Module):
         k, v = self.attention.keys_values(self.norm1(x))
         return {f"past_key_values.{layer}.{w}": e for w, e in (("key", k), ("value", v))}
 
-    def write(self, graph: GraphBuilder, x: str, layer: int, window: Window) -> str:
-        """Write the block into a graph; `window` is how it attends."""
-        attention, name = self.attention, f"blocks.{layer}"
+    def write(
+        self, graph: GraphBuilder, x: str, layer: int, window: Window, stack: str = "blocks"
+    ) -> str:
+        """Write the block into a graph; `window` is how it attends, `stack` the list it is in."""
+        attention, name = self.attention, f"{stack}.{layer}"
         # The attention scale 1/sqrt(K) lies in the query weights: one node less a block.
         scale = np.ones(attention.qkv.out_features)
         scale[: len(scale) // 3] = (len(scale) // 3 / attention.heads) ** -0.5

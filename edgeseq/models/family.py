@@ -72,6 +72,11 @@ class Body(nn.Module, ABC):
     """Frames that the last `forward` answered for while training; only these can be learned from.
     None: all of them."""
 
+    @property
+    def memory(self) -> int | None:
+        """Frames that an output depends on, the newest among them; none: all since the reset."""
+        return None
+
     @abstractmethod
     def forward(self, frames: Tensor) -> Tensor:
         """Run the whole sequence."""

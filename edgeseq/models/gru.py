@@ -54,9 +54,8 @@ class GRU(Body):
         del newest  # no newer operator makes it faster
         graph = ends.graph
         x = graph.op("Transpose", ends.frames(), perm=[1, 0, 2])  # the operator wants (T, N, I)
-        layers = Recurrent(graph, ends.size, self.gru, stateful=form == "step")
-        for layer in range(self.gru.num_layers):
-            x = layers.write(x, layer)  # (T, N, H)
+        layers = Recurrent(graph, ends.size, stateful=form == "step")
+        x = layers.write(x, self.gru)  # (T, N, H)
         y = ends.head(x, self.head.weight, self.head.bias)
         return Built(graph.op("Transpose", y, perm=[1, 0, 2]), tuple(layers.states))
 

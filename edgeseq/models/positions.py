@@ -38,7 +38,7 @@ class Positions(nn.Module):
         return x
 
     def write(self, graph: GraphBuilder, x: str, window: Window) -> str:
-        """Add the positions to `x` `(N, T, D)` in a graph."""
+        """Add the positions to `x` `(N, T, D)` in a graph, or time first as `window` has frames."""
         return x
 
 
@@ -68,7 +68,10 @@ class Absolute(Positions):
     def write(self, graph: GraphBuilder, x: str, window: Window) -> str:
         """Look the vectors up and add them."""
         table = graph.constant(self.table.detach().double().numpy(), "positions")
-        return graph.op("Add", x, graph.op("Gather", table, window.turn, axis=0))
+        turn = window.turn
+        if window.time_first:
+            turn = graph.op("Transpose", turn, perm=[1, 0])
+        return graph.op("Add", x, graph.op("Gather", table, turn, axis=0))
 
 
 def positions_of(spec: AttentionSizes) -> Positions:

@@ -26,24 +26,40 @@ class RecurrentSpec(Spec):
         """Refuse sizes that make no model."""
         check_sizes(self.family, asdict(self))
 
+    @property
+    def values(self) -> int:
+        """Values of a hidden state, which a layer passes on."""
+        return self.hidden
+
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters: every gate with two biases as in cuDNN."""
         gates = sum(
-            self.gates * self.hidden * ((inputs if layer == 0 else self.hidden) + self.hidden + 2)
+            self.gates * self.hidden * ((inputs if layer == 0 else self.values) + self.values + 2)
             for layer in range(self.layers)
         )
-        return gates + (self.hidden + 1) * outputs
+        return gates + (self.values + 1) * outputs
 
     @classmethod
     def sized(cls, parameters: int, inputs: int, outputs: int, context: int = 64) -> Self:
         """Return the largest two-layer model with at most `parameters` parameters."""
         del context  # its state may remember anything
-        hidden = 1
-        while cls(hidden + 1).parameters(inputs, outputs) <= parameters:
-            hidden += 1
-        if cls(hidden).parameters(inputs, outputs) > parameters:
+        return cls._largest(parameters, inputs, outputs)
+
+    @classmethod
+    def _largest(
+        cls, parameters: int, inputs: int, outputs: int, least: int = 1, **sizes: int
+    ) -> Self:
+        """Return the model of most hidden units, `least` of them or more, with `sizes` besides."""
+
+        def count(hidden: int) -> int:
+            return cls(hidden, **sizes).parameters(inputs, outputs)
+
+        if count(least) > parameters:
             raise UsageError(
                 f"{cls.noun} with {inputs} inputs and {outputs} outputs cannot have only "
-                f"{parameters} parameters; try --params {cls(2).parameters(inputs, outputs)}"
+                f"{parameters} parameters; try --params {count(least + 1)}"
             )
-        return cls(hidden)
+        hidden = least
+        while count(hidden + 1) <= parameters:
+            hidden += 1
+        return cls(hidden, **sizes)

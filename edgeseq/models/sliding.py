@@ -43,6 +43,11 @@ class Sliding(Body):
         super().__init__()
         self.window, self.inputs = spec.window, inputs
 
+    @property
+    def memory(self) -> int:
+        """The window, and nothing before it."""
+        return self.window
+
     @abstractmethod
     def window_outputs(self, windows: Tensor) -> Tensor:
         """Map windows `(B, W, I)` to the outputs of their last frames `(B, C)`."""

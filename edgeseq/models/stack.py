@@ -54,6 +54,11 @@ class Stack(Body):
         """Frames that an answer depends on, over all blocks."""
         return self.spec.layers * (self.spec.window - 1) + 1
 
+    @property
+    def memory(self) -> int | None:
+        """All that attention reaches; absolute positions depend on where the stream began."""
+        return None if self.positions.period else self.reach
+
     def forward(self, frames: Tensor) -> Tensor:
         """Run the whole sequence."""
         x = self._placed(frames)  # (N, T, D)

@@ -1,24 +1,17 @@
 """ONNX's `LSTM` and `GRU` operators → products and gates, where a scheme needs products.
 
-ONNX Runtime has no int8 GRU, and its int8 LSTM knows one scheme only. A layer becomes two
-products: of the input weights with all frames at once, and of the recurrent weights with the hidden
-state in every step, the gates side by side in each. Each can then be quantized as if it stood
-alone, and each weight keeps its name. Exactly one frame a call is straight-line code; for any other
-number a `Scan` goes from frame to frame.
-
-Every state may be written in place: the last node that writes one waits for all that read it.
+ONNX Runtime has no int8 GRU, and its int8 LSTM knows one scheme only. A layer becomes products, as
+`edgeseq.graph.gates` writes them, and each weight keeps its name.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeseq.extras import require
-from edgeseq.graph.build import Dimension, GraphBuilder
+from edgeseq.graph.build import GraphBuilder
 from edgeseq.graph.edit import copied, free_name
+from edgeseq.graph.gates import GRU, LSTM, Cell, Layer, Weight
 from edgeseq.graph.weights import all_nodes
 from edgeseq.quantize.products import weights_of
 
@@ -28,47 +21,12 @@ if TYPE_CHECKING:
 _OLDEST_OPSET = 13
 """Since when `Split` and `Unsqueeze` take sizes and axes as inputs."""
 
-Gates = Callable[[GraphBuilder, str, str, Sequence[str], int, Sequence[str]], Sequence[str]]
-"""Writes one step: graph, the two products, states, their size → next states, called as asked."""
-
-
-def _lstm(
-    graph: GraphBuilder, x: str, h: str, states: Sequence[str], hidden: int, to: Sequence[str]
-) -> Sequence[str]:
-    """Return the next `h` and `c` `(1, N, H)`; the gates come i, o, f, c."""
-    gates = graph.op("Add", x, h)
-    iof, new = graph.split(gates, [3 * hidden, hidden], axis=-1)
-    i, o, f = graph.split(graph.op("Sigmoid", iof), [hidden] * 3, axis=-1)
-    kept, added = graph.op("Mul", f, states[1]), graph.op("Mul", i, graph.op("Tanh", new))
-    c = graph.op("Add", kept, added, to=to[1])
-    return graph.op("Mul", o, graph.op("Tanh", c), to=to[0]), c
-
-
-def _gru(
-    graph: GraphBuilder, x: str, h: str, states: Sequence[str], hidden: int, to: Sequence[str]
-) -> Sequence[str]:
-    """Return the next `h` `(1, N, H)`; the gates come z, r, h.
-
-    The reset gate multiplies what the recurrent weights and their bias made, so that part of the
-    sum stays apart.
-    """
-    x_zr, x_n = graph.split(x, [2 * hidden, hidden], axis=-1)
-    h_zr, h_n = graph.split(h, [2 * hidden, hidden], axis=-1)
-    z, r = graph.split(graph.op("Sigmoid", graph.op("Add", x_zr, h_zr)), [hidden] * 2, axis=-1)
-    n = graph.op("Tanh", graph.op("Add", x_n, graph.op("Mul", r, h_n)))
-    kept = graph.op("Mul", z, graph.op("Sub", states[0], n))
-    return (graph.op("Add", n, kept, to=to[0]),)
-
 
 @dataclass(frozen=True)
-class _Cell:
-    """What is particular to an operator."""
+class _Operator:
+    """What of an operator is understood."""
 
-    gates: int
-    states: int
-    write: Gates
-    one_bias: bool
-    """Whether the biases of both products are only ever added up."""
+    cell: Cell
     supported: dict[str, tuple[object, ...]]
     """Values of attributes with which it is taken apart; `clip` and unknown ones have none."""
     required: tuple[str, ...] = ()
@@ -76,20 +34,14 @@ class _Cell:
 
 
 _ANY = {"direction": (b"forward",), "layout": (0,)}
-_CELLS = {
-    "LSTM": _Cell(
-        gates=4,
-        states=2,
-        write=_lstm,
-        one_bias=True,
-        supported={**_ANY, "activations": ([b"Sigmoid", b"Tanh", b"Tanh"],), "input_forget": (0,)},
+_OPERATORS = {
+    "LSTM": _Operator(
+        LSTM,
+        {**_ANY, "activations": ([b"Sigmoid", b"Tanh", b"Tanh"],), "input_forget": (0,)},
     ),
-    "GRU": _Cell(
-        gates=3,
-        states=1,
-        write=_gru,
-        one_bias=False,
-        supported={**_ANY, "activations": ([b"Sigmoid", b"Tanh"],), "linear_before_reset": (1,)},
+    "GRU": _Operator(
+        GRU,
+        {**_ANY, "activations": ([b"Sigmoid", b"Tanh"],), "linear_before_reset": (1,)},
         required=("linear_before_reset",),
     ),
 }
@@ -129,85 +81,21 @@ def take_apart(model: "ModelProto", weights: Collection[str] | None = None) -> "
         w, r, b = (onnx.numpy_helper.to_array(constants[name])[0] for name in node.input[1:4])
         w_name, r_name = (free_name(name, taken) for name in node.input[1:3])
         builder = GraphBuilder(f"{node.name or node.op_type}_{index}_")
-        layer = _Layer(builder, _CELLS[node.op_type], w.T, r.T, b, w_name, r_name)
-        layer.write(node, one_frame=node.input[0] in single)
+        cell = _OPERATORS[node.op_type].cell
+        layer = Layer(cell, b, Weight(w_name, w.T), Weight(r_name, r.T))
+        _write(builder, node, layer, one_frame=node.input[0] in single)
         part = builder.graph("")
         graph.node.extend(part.node)
         graph.initializer.extend(part.initializer)
     return result
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """One operator on its way into nodes."""
-
-    graph: GraphBuilder
-    cell: _Cell
-    w: NDArray[np.float32]
-    """Input weights `(F, gates)`."""
-    r: NDArray[np.float32]
-    """Recurrent weights `(H, gates)`."""
-    b: NDArray[np.float32]
-    """The biases of both, one after the other."""
-    w_name: str
-    r_name: str
-
-    def write(self, node: "NodeProto", *, one_frame: bool) -> None:
-        """Write what `node` does, to the same outputs."""
-        graph, count = self.graph, self.cell.states
-        every, *last = [*node.output, "", ""][: 1 + count]
-        x = self._product(graph, node.input[0], self.w, self.w_name, self._biases()[0])
-        given = [*node.input, *[""] * _PEEPHOLES][5 : 5 + count]
-        states = [state or self._zeros(x) for state in given]
-        last = [name or f"{x}_last_{index}" for index, name in enumerate(last)]
-        if not one_frame:
-            self._scan(x, states, every, last)
-            return
-        self._step(graph, x, states, last)
-        if every:
-            graph.op("Unsqueeze", last[0], graph.constant([0]), to=every)  # (1, 1, N, H)
-
-    def _step(
-        self, graph: GraphBuilder, x: str, states: Sequence[str], to: Sequence[str]
-    ) -> Sequence[str]:
-        """Return the next states `(1, N, H)`, called `to`."""
-        h = self._product(graph, states[0], self.r, self.r_name, self._biases()[1])
-        return self.cell.write(graph, x, h, states, len(self.r), to)
-
-    def _scan(self, x: str, states: Sequence[str], every: str, last: Sequence[str]) -> None:
-        """Write a loop over frames, which returns states in the operator's own shapes."""
-        shape: list[Dimension] = [1, "streams", len(self.r)]
-        body = GraphBuilder(f"{x}_")
-        before = [body.input(f"{x}_state_{i}", "float32", shape) for i in range(len(states))]
-        gates = body.input(f"{x}_frame", "float32", ["streams", self.w.shape[1]])
-        after = self._step(body, gates, before, [""] * len(states))
-        for name in (*after, body.op("Identity", after[0])):
-            body.output(name, "float32", shape)
-        outputs = (*last, every or f"{x}_every")  # of a Scan, states come first
-        self.graph.ops("Scan", *states, x, to=outputs, body=body.graph("step"), num_scan_inputs=1)
-
-    def _biases(self) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Return what is added to either product; the second is none where the first has both."""
-        w, r = np.split(self.b, 2)
-        return (w + r, None) if self.cell.one_bias else (w, r)
-
-    def _product(
-        self,
-        graph: GraphBuilder,
-        x: str,
-        weights: NDArray[np.float32],
-        name: str,
-        bias: NDArray[np.float32] | None,
-    ) -> str:
-        product = graph.op("MatMul", x, graph.constant(weights, name))
-        return product if bias is None else graph.op("Add", product, graph.constant(bias))
-
-    def _zeros(self, x: str) -> str:
-        """Return the state `(1, N, H)` that an operator without one starts from."""
-        graph = self.graph
-        streams = graph.op("Gather", graph.op("Shape", x), graph.constant([1]))
-        one, hidden = graph.constant([1]), graph.constant([len(self.r)])
-        return graph.op("ConstantOfShape", graph.op("Concat", one, streams, hidden, axis=0))
+def _write(graph: GraphBuilder, node: "NodeProto", layer: Layer, *, one_frame: bool) -> None:
+    """Write what `node` does, to the same outputs."""
+    count = layer.cell.states
+    every, *last = [*node.output, "", ""][: 1 + count]
+    states = [*node.input, *[""] * _PEEPHOLES][5 : 5 + count]
+    layer.write(graph, node.input[0], states, every, last, one_frame=one_frame)
 
 
 def _without(graph: "GraphProto", apart: Sequence[bool]) -> set[str]:
@@ -225,15 +113,15 @@ def _without(graph: "GraphProto", apart: Sequence[bool]) -> set[str]:
 
 
 def _can_be_taken_apart(node: "NodeProto", constants: Mapping[str, Any]) -> bool:
-    cell = _CELLS.get(node.op_type)
-    if cell is None or node.domain:
+    operator = _OPERATORS.get(node.op_type)
+    if operator is None or node.domain:
         return False
     read = require("onnx").helper.get_attribute_value
     found = {item.name: read(item) for item in node.attribute if item.name != "hidden_size"}
     inputs = [*node.input, *[""] * (1 + _PEEPHOLES)]
     return (
-        all(name in found for name in cell.required)
-        and all(value in cell.supported.get(name, ()) for name, value in found.items())
+        all(name in found for name in operator.required)
+        and all(value in operator.supported.get(name, ()) for name, value in found.items())
         and all(name in constants for name in inputs[1:4])
         and not inputs[_LENGTHS]
         and not inputs[_PEEPHOLES]

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from edgeseq.contract import Contract
 from edgeseq.errors import ModelError, UsageError
 from edgeseq.extras import require
+from edgeseq.graph.branches import expose
 from edgeseq.graph.build import read_contract
 from edgeseq.graph.edit import copied
 from edgeseq.graph.session import quiet_session
+from edgeseq.graph.weights import all_nodes, subgraphs
 from edgeseq.quantize.ranges import Histogram
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 Array = NDArray[np.float32]
 
@@ -39,7 +41,8 @@ def watch(
 
     Args:
         model: an fp32 graph with a contract.
-        values: names of top-level values; an input of the graph is one, too.
+        values: names of values: of the main graph, inputs included, of branches of an `If`, which
+            count in calls that take them, or of what the body of a top-level `Scan` makes.
         streams: frames `(T, F)` in raw units; each begins with the initial state.
         state: `rolling`: of a call, what the call before gave. `zero`: always the initial state,
             which is what tools do that know of no state; only to show what that loses.
@@ -76,9 +79,9 @@ class _Runner:
         self.contract = contract
         self.values = values
         self._inputs = {item.name for item in model.graph.input}
-        watched = _with_outputs(model, values).SerializeToString()
+        watched, self._called = _with_outputs(model, values)
         try:
-            self._session = quiet_session(watched, intra_op_num_threads=1)
+            self._session = quiet_session(watched.SerializeToString(), intra_op_num_threads=1)
         except Exception as error:  # onnxruntime raises classes of its own per status code
             raise ModelError(
                 f"ONNX Runtime cannot load the graph to calibrate: {str(error).splitlines()[-1]}"
@@ -91,6 +94,7 @@ class _Runner:
         initial = {s.input: np.full(s.sized(rows), s.initial, s.dtype) for s in contract.states}
         nexts = [s.output for s in contract.states]
         watched = [name for name in self.values if name not in self._inputs]
+        called = [self._called.get(name, name) for name in watched]
         size = contract.chunk_min
         if contract.form == "sequence":
             size = contract.chunk_max or len(frames)
@@ -98,24 +102,45 @@ class _Runner:
         for start in range(0, len(frames) - size + 1, size):
             call = np.repeat(frames[None, start : start + size], rows, axis=0)
             feeds: dict[str, NDArray[Any]] = {contract.frame.name: call, **before}
-            found = self._session.run([*watched, *nexts], feeds)
+            found = self._session.run([*called, *nexts], feeds)
             seen = feeds | dict(zip(watched, found[: len(watched)], strict=True))
             yield tuple(seen[name] for name in self.values)
             if state == "rolling":
                 before = dict(zip(initial, found[len(watched) :], strict=True))
 
 
-def _with_outputs(model: "ModelProto", values: Sequence[str]) -> "ModelProto":
-    """Return a copy of `model` that also returns `values`."""
+def _with_outputs(
+    model: "ModelProto", values: Sequence[str]
+) -> "tuple[ModelProto, dict[str, str]]":
+    """Return a copy of `model` that also returns `values`, and the names of those of branches."""
     onnx = require("onnx")
     result = copied(model)
+    shown = expose(result.graph, values)
+    for node in result.graph.node:
+        for body in subgraphs(node) if node.op_type == "Scan" else ():
+            _let_out(node, body, values)
     there = {item.name for item in (*model.graph.input, *model.graph.output)}
     result.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        onnx.helper.make_tensor_value_info(shown.get(name, name), onnx.TensorProto.FLOAT, None)
         for name in values
         if name not in there
     )
-    return result
+    return result, shown
+
+
+def _let_out(scan: "NodeProto", body: "GraphProto", values: Sequence[str]) -> None:
+    """Return those of `values` that the loop's `body` makes from the loop, one a round."""
+    onnx = require("onnx")
+    made = {name for node in body.node for name in node.output}
+    inside = {name: f"{name}_inside" for name in values if name in made}
+    for node in all_nodes(body):
+        node.input[:] = [inside.get(name, name) for name in node.input]
+        node.output[:] = [inside.get(name, name) for name in node.output]
+    for item in body.output:
+        item.name = inside.get(item.name, item.name)
+    for name in inside.values():
+        body.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    scan.output.extend(inside)
 
 
 def _checked(frames: Array, number: int, contract: Contract) -> Array:
@@ -138,7 +163,7 @@ def _count(histograms: Mapping[str, Histogram], kept: list[tuple[NDArray[Any], .
     """Count the values that were kept, and let go of them."""
     for (name, histogram), arrays in zip(histograms.items(), zip(*kept, strict=True), strict=False):
         try:
-            histogram.add(np.stack(arrays))
+            histogram.add(np.concatenate([array.ravel() for array in arrays]))
         except ValueError:
             raise ModelError(
                 f"{name} is not finite on a calibration stream; its range cannot be found"

@@ -62,7 +62,7 @@ def drop(fp32: Accuracy, int8: Accuracy) -> float:
     Negative where int8 is better.
     """
     loss = fp32.value - int8.value if fp32.higher_is_better else int8.value - fp32.value
-    if "%" in fp32.metric:
+    if fp32.higher_is_better and "%" in fp32.metric:  # an error in % is none
         return loss
     if not fp32.value:
         return math.copysign(math.inf, loss) if loss else 0.0

@@ -1,7 +1,7 @@
 """The weights of a graph by name, and every product `x @ W` that multiplies by one."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ class Product:
     node: "NodeProto"
     """In the model itself: what is changed here is changed there."""
     graph: "GraphProto"
-    """That holds the node: the model's, or the body of a loop."""
+    """That holds the node: the model's, the body of a loop or a branch."""
     weight: str
     """Name of the weight."""
     values: NDArray[np.float32]
@@ -33,12 +33,13 @@ class Product:
     x: str
     """Name of the left side, in `graph`."""
     seen: str
-    """The value of the main graph that is `x` when a call has one frame; empty: there is none."""
+    """The value that is `x` when a call has one frame: of the main graph, of a branch in it, or
+    what a `Scan` in it makes of a frame; empty: there is none."""
 
 
 def products(model: "ModelProto") -> tuple[Product, ...]:
-    """Return the products with weights of `model`, bodies of loops included, in order."""
-    return tuple(_products(model.graph, {}, None))
+    """Return the products with weights of `model`, bodies and branches included, in order."""
+    return tuple(_products(model.graph, {}, _main))
 
 
 def weight_names(model: "ModelProto") -> tuple[str, ...]:
@@ -68,33 +69,43 @@ def _names(graph: "GraphProto", outer: frozenset[str]) -> Iterator[str]:
 
 
 def _products(
-    graph: "GraphProto", outer: "Mapping[str, TensorProto]", shown: Mapping[str, str] | None
+    graph: "GraphProto", outer: "Mapping[str, TensorProto]", shown: Callable[[str], str]
 ) -> Iterator[Product]:
-    """Yield the products of `graph`; `shown` maps its values to the main graph's, none: it is."""
+    """Yield the products of `graph`; `shown` says which value outside of loops one of it is."""
     constants = {**outer, **{item.name: item for item in graph.initializer}}
     for node in graph.node:
         for weight in weights_of(node) if node.op_type == "MatMul" else ():
             if weight in constants and _is_matrix(constants[weight]):
                 values = require("onnx").numpy_helper.to_array(constants[weight])
                 x = str(node.input[0])
-                seen = x if shown is None else shown.get(x, "")
-                yield Product(node, graph, weight, values, x, seen)
+                yield Product(node, graph, weight, values, x, shown(x))
         for body in subgraphs(node):
             yield from _products(body, constants, _shown(node, body, shown))
 
 
 def _shown(
-    node: "NodeProto", body: "GraphProto", outer: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Map the inputs of a `Scan`'s body to what they are in its first round; others are hidden.
+    node: "NodeProto", body: "GraphProto", outer: Callable[[str], str]
+) -> Callable[[str], str]:
+    """Say what the values of a `Scan`'s body are in its first round; others of loops are hidden.
 
     Of one frame there is one round: states are what the loop starts from, and the frame is the
-    sequence.
+    sequence. What a loop of the main graph makes can be had from it, and so can what branches make,
+    see `calibrate.watch`.
     """
+    if node.op_type == "If":
+        return lambda name: outer(name)
     if node.op_type != "Scan":
-        return {}
-    pairs = zip((item.name for item in body.input), node.input, strict=False)
-    return {inside: name if outer is None else outer.get(name, "") for inside, name in pairs}
+        return lambda _: ""
+    inside = {item.name: name for item, name in zip(body.input, node.input, strict=False)}
+    if outer is _main:
+        made = {name: name for part in body.node for name in part.output}
+        return lambda name: (made | inside).get(name, "")
+    return lambda name: outer(inside[name]) if name in inside else ""
+
+
+def _main(name: str) -> str:
+    """Say that what is in the main graph is there."""
+    return name
 
 
 def _is_matrix(tensor: "TensorProto") -> bool:

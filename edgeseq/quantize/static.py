@@ -75,11 +75,13 @@ def with_ranges(
         name: rank for graph in all_graphs(inferred) for name, rank in ranks(graph).items()
     }
     taken: set[str] = set()
-    for product in products(result):
-        if product.weight in ranges:
-            prefix = free_name(product.weight, taken)
-            _quantize(product, prefix, ranges[product.weight], how)
-            _keep_bias_apart(product, prefix, dimensions)
+    chosen = [product for product in products(result) if product.weight in ranges]
+    prefixes = [free_name(product.weight, taken) for product in chosen]
+    for product, prefix in zip(chosen, prefixes, strict=True):
+        _quantize(product, prefix, ranges[product.weight], how)
+        _keep_bias_apart(product, prefix, dimensions)
+    for product, prefix in zip(chosen, prefixes, strict=True):
+        _keep_state_apart(product, prefix, dimensions)
     drop_unused(result.graph, ranges)
     return result
 
@@ -147,6 +149,24 @@ def _keep_bias_apart(product: Product, prefix: str, dimensions: Mapping[str, int
                     _add_constant(product.graph, f"{prefix}_bias", bias.reshape((1, 1, -1)))
                     node.input[place] = f"{prefix}_bias"
                     drop_unused(product.graph, [name])
+
+
+def _keep_state_apart(product: Product, prefix: str, dimensions: Mapping[str, int]) -> None:
+    """Put a node that changes nothing behind a product that is a state, and is rounded, too.
+
+    For a product that is rounded at once ONNX Runtime looks for an operator that returns integers;
+    there is none that returns floats as well, and the product then runs in floats.
+    """
+    graph, state = product.graph, product.node.output[0]
+    rounding = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+    is_read = any(state in node.input for node in rounding)
+    if not is_read or state not in dimensions or all(item.name != state for item in graph.output):
+        return
+    make_node, floats, shape = require("onnx").helper.make_node, f"{prefix}_y", f"{prefix}_shape"
+    _add_constant(graph, shape, np.array([0] * (dimensions[state] - 1) + [-1]))
+    product.node.output[0] = floats
+    after = make_node("Reshape", [floats, shape], [state], name=f"{prefix}_reshape")
+    graph.node.insert(_place(graph, product.node) + 1, after)
 
 
 def _require_seen(model: "ModelProto", chosen: Sequence[Product]) -> None:

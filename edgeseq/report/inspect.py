@@ -87,18 +87,19 @@ def _int8(inspection: Inspection) -> list[str]:
     if census is None:
         return [*lines, f"what runs in int8 is unknown: {inspection.optimised_missing}"]
     lines.append(f"{census.int8_weights:.0%} run in int8 in ONNX Runtime {census.onnxruntime}")
-    lines.append(_macs(census))
+    contract = inspection.contract
+    lines.append(_macs(census, grows=bool(contract and contract.grows)))
     if inspection.stored_int8 or census.int8_weights:
         lines += [f"in floats: {sentence}" for sentence in in_words(census.reasons)]
     return lines
 
 
-def _macs(census: Census) -> str:
+def _macs(census: Census, *, grows: bool) -> str:
     if census.int8_macs is None:
         return "how many multiply-accumulates a frame costs is not known"
     return (
         f"{census.int8_macs:.0%} of a frame's {census.macs:,} multiply-accumulates run in int8; "
-        "attention counts with a full ring"
+        + ("attention counts after one frame" if grows else "attention counts with a full ring")
     )
 
 

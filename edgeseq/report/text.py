@@ -1,6 +1,6 @@
 """Results as tables for a terminal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from edgeseq.report.html.look import family_name, looks
 from edgeseq.report.html.sections import headline
 from edgeseq.report.html.table import Column, columns
 from edgeseq.report.numbers import NOT_MEASURED
-from edgeseq.tasks.base import Score, Task
+from edgeseq.tasks.base import Score, Streamed, Task
 
 if TYPE_CHECKING:
     from edgeseq.workflows.train import TrainReport
@@ -80,7 +80,46 @@ def training_table(report: "TrainReport") -> RenderableType:
         f"trained in {checkpoint.seconds:.0f} s, {how}. Test by subject: {subjects}.\n"
         f"Next: edgeseq export {report.run} -o bundle{after}"
     )
-    return Group(table(("on the test split", f"{test.metric}>", "scored>"), rows), facts)
+    shown: list[RenderableType] = [
+        table(("on the test split", f"{test.metric}>", "scored>"), rows),
+        *_streamed({**beside, name: test}),
+    ]
+    return Group(*shown, facts)
+
+
+def _streamed(scores: Mapping[str, Score]) -> Iterator[RenderableType]:
+    """Show what the scores' predictors do on one endless stream, if any was asked."""
+    played = {name: score.streamed for name, score in scores.items() if score.streamed}
+    if not played:
+        return
+    rows = [
+        (
+            name,
+            f"{stream.frame_accuracy:.1f}",
+            f"{stream.sequence_accuracy:.1f}",
+            _delay(stream),
+            f"{stream.undecided:.1f}",
+            f"{stream.false_alarms_per_hour:,.0f}",
+        )
+        for name, stream in played.items()
+    ]
+    one = next(iter(played.values()))
+    heads = (
+        "as one stream, never reset", "frames %>", "sequences %>", "delay s (p90)>", "never %>",
+        "false alarms/h>",
+    )  # fmt: skip
+    yield ""
+    yield table(heads, rows)
+    yield (
+        f"\nThe stream: {one.sequences:,} sequences in {one.hours * 3600:,.0f} s of signal; "
+        f"a decision counts once it has held for {one.held_s:g} s."
+    )
+
+
+def _delay(stream: Streamed) -> str:
+    if stream.delay_s is None or stream.delay_p90_s is None:
+        return "none"
+    return f"{stream.delay_s:.2f} ({stream.delay_p90_s:.2f})"
 
 
 def _score_row(name: str, score: Score | Accuracy) -> tuple[str, str, str]:

@@ -1,7 +1,11 @@
-"""Whole recordings through a loaded model, each from a reset state."""
+"""A loaded model as what a task judges: whole recordings from a reset state, or step by step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from edgeseq.contract import Contract
 from edgeseq.runtime.buffers import Array
 from edgeseq.runtime.model import StreamModel
 from edgeseq.runtime.stream import StreamSession
@@ -24,3 +28,38 @@ def predict(model: StreamModel, frames: Array) -> Array:
             part = padded[start : start + group]
             outputs.append(session.run(part[0])[None] if group == 1 else session.run(part))
     return np.concatenate(outputs)[:count, :length]
+
+
+def is_stepped(contract: Contract) -> bool:
+    """Say whether one stream can be fed one frame a call."""
+    one = contract.chunk_min == 1 and contract.streams in (None, 1)
+    return one and contract.form != "sequence"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded model as a function of frames `(N, T, F)` that can be stepped, too."""
+
+    model: StreamModel
+    play: Callable[[StreamModel, Array], Array] = predict
+    """How it plays whole recordings."""
+
+    def __call__(self, frames: Array) -> Array:
+        """Map frames `(N, T, F)`, each stream from reset, to outputs `(N, T, C)`."""
+        return self.play(self.model, frames)
+
+    def stepper(self, streams: int) -> Callable[[Array], Array] | None:
+        """Return a function of the next frame `(N, F)` of `streams` streams to outputs `(N, C)`.
+
+        Each stream is a session of its own, as in an app: activations quantized on the fly share
+        one scale a call. None where the graph does not take one frame of one stream.
+        """
+        if not is_stepped(self.model.contract):
+            return None
+        sessions = [StreamSession(self.model) for _ in range(streams)]
+
+        def step(frames: Array) -> Array:
+            pairs = zip(sessions, frames, strict=True)
+            return np.stack([session.step(frame) for session, frame in pairs])
+
+        return step

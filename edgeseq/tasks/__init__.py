@@ -2,11 +2,11 @@
 
 import difflib
 import os
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import glucose, har, own, text
+from edgeseq.tasks import own
 from edgeseq.tasks.base import Predict, Progress, Recording, Score, Split, Task, stream
 
 __all__ = [
@@ -25,22 +25,36 @@ __all__ = [
     "task_names",
 ]
 
-TASKS: dict[str, Callable[[Progress | None], Task]] = {
-    "har": har.load,
-    "glucose": glucose.load,
-    "text": text.load,
-}
-"""Every task by name; the first is the default."""
+TASKS = (
+    "har",
+    "digits",
+    "glucose",
+    "electricity",
+    "price",
+    "volatility",
+    "text",
+    "images",
+    "control",
+    "recall",
+    "adding",
+    "order",
+)
+"""Every task by name, the first by default: a task is one file here and one line there."""
+
+
+def _load(name: str, progress: Progress | None) -> Task:
+    task: Task = import_module(f"edgeseq.tasks.{name}").load(progress)
+    return task
 
 
 def task_names() -> tuple[str, ...]:
     """Return the names that `load_task` knows."""
-    return tuple(TASKS)
+    return TASKS
 
 
 def list_tasks() -> dict[str, Task]:
     """Return every task by name; nothing is fetched."""
-    return {name: load(None) for name, load in TASKS.items()}
+    return {name: _load(name, None) for name in TASKS}
 
 
 def load_task(name: str, progress: Progress | None = None) -> Task:
@@ -58,7 +72,7 @@ def load_task(name: str, progress: Progress | None = None) -> Task:
             raise UsageError(f"no file {name}; name a TOML that exists, or a task: edgeseq tasks")
         return own.load(Path(name))
     if name in TASKS:
-        return TASKS[name](progress)
+        return _load(name, progress)
     close = difflib.get_close_matches(name, TASKS, n=1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     raise UsageError(f'no task "{name}".{hint} List them with: edgeseq tasks')

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ Array = NDArray[np.float32]
 
 Predict = Callable[[Array], Array]
 """Frames `(N, T, F)` of N streams, each from a reset state → outputs `(N, T, C)`, causal in T."""
+
+Step = Callable[[Array], Array]
+"""The next frame `(N, F)` of N streams → outputs `(N, C)`; it remembers the frames before."""
 
 Progress = Callable[[str], None]
 """Called with one line when something slow begins."""
@@ -44,6 +47,34 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Streamed:
+    """What an app sees that plays recordings one after the other and never resets the state.
+
+    A decision stands from the frame at which it has held for `held_s` until another one has. A
+    sequence is a stretch of one recording's frames with one known class. Counted in `hours` of
+    signal; see `edgeseq.tasks.streamed` for how.
+    """
+
+    frame_accuracy: float
+    """% of the frames with a known class at which the standing decision is that class."""
+    sequence_accuracy: float
+    """% of the sequences at whose last frame the standing decision is their class."""
+    delay_s: float | None
+    """Median time from a sequence's start until its class stands, the deciding frame included;
+    of the sequences that follow one of another class, and in which it ever does."""
+    delay_p90_s: float | None
+    """What nine of ten such delays do not exceed."""
+    undecided: float
+    """% of the sequences that follow one of another class in which their class never stands."""
+    false_alarms_per_hour: float
+    """How often the standing decision changes to a class that is not the frame's, known one."""
+    sequences: int
+    hours: float
+    held_s: float
+    """How long a decision must hold before it stands."""
+
+
+@dataclass(frozen=True)
 class Score:
     """One number about one predictor on some recordings, with what is needed to doubt it."""
 
@@ -56,6 +87,8 @@ class Score:
     per_subject: dict[str, float] = field(default_factory=dict)
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows: truth, columns: decision; classification only."""
+    streamed: Streamed | None = None
+    """The same recordings as one endless stream, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +173,9 @@ class Task(Protocol):
     def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
         """Return what is lost at every frame, each by itself: finer than what the score counts."""
 
+    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> Streamed | None:
+        """Judge `predict` on `recordings` as one stream; none where values are forecast."""
+
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Per-frame decisions of outputs `(..., C)`: class numbers, or the values themselves."""
 
@@ -148,6 +184,38 @@ class Task(Protocol):
 
     def baselines(self, split: Split) -> dict[str, Score]:
         """Fit the trivial and the strong baseline on `split.train`; score them on `split.test`."""
+
+
+@runtime_checkable
+class Steppable(Protocol):
+    """A `Predict` that can carry state from frame to frame, as closing a loop needs it."""
+
+    def stepper(self, streams: int) -> Step | None:
+        """Return `streams` streams at reset; none where it cannot take one frame at a time."""
+
+
+def stepper(predict: Predict, streams: int) -> Step:
+    """Return `predict` one frame at a time, for `streams` streams that begin now.
+
+    Where it offers none, all that was seen is played again at every frame.
+    """
+    step = predict.stepper(streams) if isinstance(predict, Steppable) else None
+    return replay(predict) if step is None else step
+
+
+def replay(predict: Predict, memory: int | None = None) -> Step:
+    """Return `predict` one frame at a time, without state: the past is played at every frame.
+
+    The outputs are the same, the cost grows with the square of the length. `memory`: frames that
+    an output depends on; none: all.
+    """
+    history: list[Array] = []
+
+    def step(frame: Array) -> Array:
+        history[:] = [*history, frame][-(memory or 0) :]
+        return predict(np.stack(history, axis=1))[:, -1]
+
+    return step
 
 
 def stream(recordings: Sequence[Recording], frames: int, *, seed: int = 0) -> Array:

@@ -1,7 +1,7 @@
 """The two kinds of task: decide which class a window is, or forecast a value at every frame."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from edgeseq.contract import Frame, Output
 from edgeseq.tasks import baselines
-from edgeseq.tasks.base import Array, Losses, Predict, Recording, Score, Split
+from edgeseq.tasks.base import Array, Losses, Predict, Recording, Score, Split, Streamed
 from edgeseq.tasks.scoring import (
+    Rule,
     Windows,
     classification_losses,
     classification_score,
@@ -20,9 +21,18 @@ from edgeseq.tasks.scoring import (
     value_score,
 )
 from edgeseq.tasks.splits import Divide, check_fold
+from edgeseq.tasks.streamed import Listening, play, sliding
 
 Vary = Callable[[Array, np.random.Generator], Array]
 """A batch of raw frames `(N, T, F)` → plausible variations of the same shape."""
+
+Fit = Callable[[Windows, int, int], Predict]
+"""Training windows, classes and raw channels → a judge of whole windows."""
+
+_FOREST: Mapping[str, Fit] = {"random forest": baselines.random_forest}
+
+Beside = Callable[[Windows, Windows], dict[str, Predict]]
+"""Windows to fit on, and windows to choose by → the baselines by name."""
 
 
 def _as_it_is(frames: Array, _: np.random.Generator) -> Array:
@@ -60,22 +70,36 @@ class Classification(Declared):
     window: int
     vary: Vary = _as_it_is
     warmup: int = 0
+    rule: Rule = field(default="mean", kw_only=True)
+    ragged: bool = field(default=False, kw_only=True)
+    """A recording that is shorter than the window is one, too."""
+    recent: int | None = field(default=None, kw_only=True)
+    """Frames that a decision rests on in a stream; none: as many as in a window."""
+    strong: Mapping[str, Fit] = field(default_factory=lambda: _FOREST, kw_only=True)
+    """Baselines that are hard to beat, by name."""
 
     def score(self, predict: Predict, recordings: Sequence[Recording]) -> Score:
         """Return the accuracy over windows that do not overlap."""
-        windows = cut_windows(recordings, self.window)
-        return classification_score(predict, windows, len(self.output.labels))
+        windows = self._windows(recordings)
+        return classification_score(predict, windows, len(self.output.labels), self.rule)
 
     def losses(
         self, predict: Predict, recordings: Sequence[Recording], first: int | None = None
     ) -> Losses:
         """Return which windows are wrong; `first`: decided after that many of their frames."""
-        windows = cut_windows(recordings, self.window)
-        return classification_losses(predict, windows, len(self.output.labels), first)
+        windows = self._windows(recordings)
+        return classification_losses(
+            predict, windows, len(self.output.labels), first, rule=self.rule
+        )
 
     def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
         """Return how many frames of each window are named wrongly."""
-        return frame_losses(predict, cut_windows(recordings, self.window))
+        return frame_losses(predict, self._windows(recordings))
+
+    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> Streamed:
+        """Judge `predict` on `recordings` as one stream; see `edgeseq.tasks.streamed`."""
+        how = Listening(self.frame.rate_hz, self.recent or self.window, self.rule)
+        return play(predict, recordings, how)
 
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the class number of each frame."""
@@ -87,17 +111,26 @@ class Classification(Declared):
         return _batched(self.vary, frames, rng)
 
     def baselines(self, split: Split) -> dict[str, Score]:
-        """Score the majority class and a random forest on window statistics.
+        """Score the majority class and the strong ones, as windows and on a stream's last window.
 
-        They are fitted on `split.train`, as the networks are, from half-overlapping windows.
+        They are fitted on `split.train`, as the networks are, from half-overlapping windows. Where
+        windows are recordings of any length, they cannot follow a stream.
         """
-        train = cut_windows(split.train, self.window, overlap=self.window // 2)
+        train = self._windows(split.train, overlap=self.window // 2)
         classes, channels = len(self.output.labels), len(self.frame.channels)
-        predictors = {
-            "majority class": baselines.majority(train, classes),
-            "random forest": baselines.random_forest(train, classes, channels),
+        predictors = {"majority class": baselines.majority(train, classes)} | {
+            name: fit(train, classes, channels) for name, fit in self.strong.items()
         }
-        return {name: self.score(predict, split.test) for name, predict in predictors.items()}
+        return {name: self._both(predict, split.test) for name, predict in predictors.items()}
+
+    def _both(self, predict: Predict, recordings: Sequence[Recording]) -> Score:
+        score = self.score(predict, recordings)
+        if self.ragged:
+            return score
+        return replace(score, streamed=self.streamed(sliding(predict, self.window), recordings))
+
+    def _windows(self, recordings: Sequence[Recording], overlap: int = 0) -> Windows:
+        return cut_windows(recordings, self.window, overlap=overlap, ragged=self.ragged)
 
 
 @dataclass(frozen=True)
@@ -112,6 +145,8 @@ class Forecast(Declared):
     span: int
     vary: Vary = _as_it_is
     window: None = None
+    beside: Beside | None = None
+    """Which baselines; none: persistence or the mean, and a ridge auto-regression."""
 
     def score(self, predict: Predict, recordings: Sequence[Recording]) -> Score:
         """Return the mean absolute error over all frames with a known target."""
@@ -129,6 +164,9 @@ class Forecast(Declared):
         """Return errors: they are those of frames as they are."""
         return self.losses(predict, recordings)
 
+    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> None:
+        """Return nothing: values are not decided."""
+
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the values."""
         return outputs
@@ -138,8 +176,12 @@ class Forecast(Declared):
         return _batched(self.vary, frames, rng)
 
     def baselines(self, split: Split) -> dict[str, Score]:
-        """Score persistence (or the mean) and a ridge auto-regression, fitted on `split.train`."""
+        """Score the task's baselines, fitted on `split.train` with `split.validation` to choose."""
         train, validation = self._stretches(split.train), self._stretches(split.validation)
+        predictors = (self.beside or self._usual)(train, validation)
+        return {name: self.score(predict, split.test) for name, predict in predictors.items()}
+
+    def _usual(self, train: Windows, validation: Windows) -> dict[str, Predict]:
         now = self.output.residual_of
         trivial = (
             {"mean": baselines.constant(train)}
@@ -149,8 +191,7 @@ class Forecast(Declared):
         ridge = baselines.ridge_autoregression(
             train, validation, lags=self.warmup + 1, residual_of=now
         )
-        predictors = {**trivial, "ridge auto-regression": ridge}
-        return {name: self.score(predict, split.test) for name, predict in predictors.items()}
+        return {**trivial, "ridge auto-regression": ridge}
 
     def _stretches(self, recordings: Sequence[Recording]) -> Windows:
         return cut_windows(recordings, self.span, overlap=self.warmup, ragged=True)

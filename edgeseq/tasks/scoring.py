@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ BATCH = 512
 
 
 WINDOW_ACCURACY, FRAME_ACCURACY = "window accuracy %", "frame accuracy %"
+
+Rule = Literal["mean", "last"]
+"""What decides a window: the mean of its frames' outputs, or its last frame's alone."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Windows:
     """`(N,)` which of the recordings, in the order in which they were given."""
     start: NDArray[np.int64]
     """`(N,)` the recording's frame that comes first."""
+    length: NDArray[np.int64]
+    """`(N,)` frames that are there; what follows them only fills the window up."""
 
 
 def cut_windows(
@@ -57,6 +62,7 @@ def cut_windows(
         subject=np.array([recordings[item].subject for item, _ in pieces]),
         recording=np.array([item for item, _ in pieces]),
         start=np.array([start for _, start in pieces]),
+        length=np.array([len(recordings[item].frames[start:][:length]) for item, start in pieces]),
     )
 
 
@@ -88,11 +94,13 @@ def window_classes(target: NDArray[Any], classes: int) -> NDArray[np.int64]:
     return np.where(counts.any(axis=1), counts.argmax(axis=1), UNKNOWN)
 
 
-def classification_score(predict: Predict, windows: Windows, classes: int) -> Score:
-    """Window accuracy: the decision is the argmax of the mean of the window's outputs."""
+def classification_score(
+    predict: Predict, windows: Windows, classes: int, rule: Rule = "mean"
+) -> Score:
+    """Window accuracy: `rule` says which outputs decide, by the largest of them."""
     windows = known_windows(windows, classes)
     truth = window_classes(windows.target, classes)
-    decision = _decisions(run(predict, windows.frames))
+    decision = _decisions(run(predict, windows.frames), windows.length, rule)
     right = 100.0 * (decision == truth)
     return Score(
         metric=WINDOW_ACCURACY,
@@ -105,12 +113,17 @@ def classification_score(predict: Predict, windows: Windows, classes: int) -> Sc
 
 
 def classification_losses(
-    predict: Predict, windows: Windows, classes: int, first: int | None = None
+    predict: Predict,
+    windows: Windows,
+    classes: int,
+    first: int | None = None,
+    rule: Rule = "mean",
 ) -> Losses:
     """Return where decisions are wrong; `first`: as after that many frames of each window."""
     windows = known_windows(windows, classes)
     outputs = run(predict, windows.frames)[:, :first]
-    wrong = _decisions(outputs) != window_classes(windows.target, classes)
+    length = np.minimum(windows.length, outputs.shape[1])
+    wrong = _decisions(outputs, length, rule) != window_classes(windows.target, classes)
     return _losses(windows, 100.0 * wrong, np.ones(len(wrong)), WINDOW_ACCURACY, higher=True)
 
 
@@ -133,8 +146,15 @@ def known_windows(windows: Windows, classes: int) -> Windows:
     return Windows(**{field.name: getattr(windows, field.name)[known] for field in fields(windows)})
 
 
-def _decisions(outputs: Array) -> NDArray[np.int64]:
-    decisions: NDArray[np.int64] = outputs.mean(axis=1).argmax(axis=-1)
+def _decisions(outputs: Array, length: NDArray[np.int64], rule: Rule) -> NDArray[np.int64]:
+    """Return the class that each window's first `length` outputs of `(N, L, C)` decide for."""
+    there = np.arange(outputs.shape[1]) < length[:, None]  # (N, L)
+    deciding = (
+        outputs[np.arange(len(outputs)), length - 1]
+        if rule == "last"
+        else outputs.mean(axis=1, where=there[..., None])
+    )
+    decisions: NDArray[np.int64] = deciding.argmax(axis=-1)
     return decisions
 
 

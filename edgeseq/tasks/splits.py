@@ -38,6 +38,33 @@ def named(recordings: Sequence[Recording], test: Sequence[str], validation: Sequ
     )
 
 
+def at_random(
+    recordings: Sequence[Recording], fold: int, *, folds: int, validation: float, seed: int = 0
+) -> Split:
+    """Test on the fold's share of the recordings, in an order drawn by `seed`; choose on others.
+
+    For recordings of unknown subjects: what it says holds for these subjects alone.
+    """
+    order = np.random.default_rng(seed).permutation(len(recordings))
+    first, last = (len(order) * number // folds for number in (fold, fold + 1))
+    return _in_parts(
+        [recordings[index] for index in np.roll(order, -last)], last - first, validation
+    )
+
+
+def in_order(recordings: Sequence[Recording], *, test: float, validation: float) -> Split:
+    """Test on the last fraction `test` of the recordings, choose on those before them."""
+    return _in_parts(recordings, round(test * len(recordings)), validation)
+
+
+def _in_parts(recordings: Sequence[Recording], tested: int, validation: float) -> Split:
+    """Test on the last ones, choose on the fraction `validation` of all before them."""
+    test = len(recordings) - tested
+    train = test - round(validation * len(recordings))
+    items = tuple(recordings)
+    return Split(train=items[:train], validation=items[train:test], test=items[test:])
+
+
 def by_time(
     recordings: Sequence[Recording], *, test: float, validation: float, horizon: int
 ) -> Split:
@@ -52,15 +79,40 @@ def by_time(
         own = [item for item in recordings if item.subject == subject]
         total = sum(len(item.frames) for item in own)
         borders = [round(total * (1 - test - validation)), round(total * (1 - test))]
-        start = 0
-        for item in own:
-            cuts = [int(np.clip(border - start, 0, len(item.frames))) for border in borders]
-            edges = [0, *cuts, len(item.frames)]
-            for side, first, last in zip(sides, edges[:-1], edges[1:], strict=True):
-                if last > first:
-                    side.append(_cut(item, first, last, horizon))
-            start += len(item.frames)
+        _share_out(own, borders, horizon, sides)
     return Split(*(tuple(side) for side in sides))
+
+
+def from_end(recordings: Sequence[Recording], *, test: int, validation: int, horizon: int) -> Split:
+    """Test on each subject's last `test` frames, choose on the `validation` frames before them.
+
+    Where all subjects were recorded until the same day that is one cut in time for all of them:
+    what one knows of a day in the test never trains a model of another. Cut as in `by_time`.
+    """
+    sides: tuple[list[Recording], list[Recording], list[Recording]] = ([], [], [])
+    for subject in subjects_of(recordings):
+        own = [item for item in recordings if item.subject == subject]
+        total = sum(len(item.frames) for item in own)
+        borders = [max(total - test - validation, 0), max(total - test, 0)]
+        _share_out(own, borders, horizon, sides)
+    return Split(*(tuple(side) for side in sides))
+
+
+def _share_out(
+    own: Sequence[Recording],
+    borders: Sequence[int],
+    horizon: int,
+    sides: tuple[list[Recording], ...],
+) -> None:
+    """Put what lies before, between and after two `borders`, in frames, on its side."""
+    start = 0
+    for item in own:
+        cuts = [int(np.clip(border - start, 0, len(item.frames))) for border in borders]
+        edges = [0, *cuts, len(item.frames)]
+        for side, first, last in zip(sides, edges[:-1], edges[1:], strict=True):
+            if last > first:
+                side.append(_cut(item, first, last, horizon))
+        start += len(item.frames)
 
 
 def _cut(item: Recording, first: int, last: int, horizon: int) -> Recording:

@@ -227,7 +227,9 @@ class Run:
         if self.start is None:
             scores["validation"] = self.task.score(predict, self.split.validation)
             self.refit(progress)
-        scores["test"] = self.task.score(predict, self.split.test)
+        test = self.task.score(predict, self.split.test)
+        streamed = self.task.streamed(predict, self.split.test)
+        scores["test"] = dataclasses.replace(test, streamed=streamed)
         return Checkpoint(
             model=self.model.cpu(),
             task=self.task.name,

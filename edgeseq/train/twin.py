@@ -21,10 +21,10 @@ from edgeseq.recipes import matches
 from edgeseq.train.rounding import Rounding
 
 Roundings = Callable[[str], Rounding]
-"""By the name of a weight in the exported file: `W0`, `R0`, `head`, `blocks.0.up`."""
+"""By the name of a weight in the exported file: `W0`, `R0`, `P0`, `head`, `blocks.0.up`."""
 
 State = tuple[Tensor, ...]
-"""Of one layer `(N, H)` each, the hidden state first."""
+"""Of one layer `(N, H)` each, the hidden state first, which a projection makes `(N, P)`."""
 
 Cell = Callable[[Tensor, Tensor, State], State]
 """What the weights made of a frame and of the hidden state, the state → the next state."""
@@ -34,26 +34,17 @@ def twin_of(model: SequenceModel, roundings: Roundings) -> SequenceModel:
     """Return a model that shares the parameters of `model` and rounds as `roundings` say."""
     shared = [*model.parameters(), *model.buffers()]
     twin = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    layers = 0  # numbered through the model, as export numbers them
     for name, module in list(twin.named_modules()):
-        rounding = _rounding(model, name, module, roundings)
-        if rounding is not None:
-            twin.set_submodule(name, rounding)
+        if isinstance(module, nn.LSTM | nn.GRU):
+            twin.set_submodule(name, _Layers(module, roundings, layers))
+            layers += module.num_layers
+        elif isinstance(module, nn.Linear):
+            weight = name.removeprefix("body.")
+            at_once = any(matches(weight, pattern) for pattern in model.body.at_once)
+            linear = _Linear(module, roundings(weight), _folded(model, name), at_once=at_once)
+            twin.set_submodule(name, linear)
     return twin.train(model.training)  # what is new trains until it is told
-
-
-def _rounding(
-    model: SequenceModel, name: str, module: nn.Module, roundings: Roundings
-) -> nn.Module | None:
-    """Return what takes the place of `module`, or none if it has no products by weights."""
-    if isinstance(module, nn.LSTM):
-        return _Layers(module, lstm_cell, roundings)
-    if isinstance(module, nn.GRU):
-        return _Layers(module, gru_cell, roundings)
-    if isinstance(module, nn.Linear):
-        weight = name.removeprefix("body.")
-        at_once = any(matches(weight, pattern) for pattern in model.body.at_once)
-        return _Linear(module, roundings(weight), _folded(model, name), at_once=at_once)
-    return None
 
 
 def _folded(model: SequenceModel, name: str) -> Tensor | None:
@@ -100,9 +91,11 @@ class _Linear(nn.Module):
 class _Layers(nn.Module):
     """`nn.LSTM` or `nn.GRU`, frame by frame, with both sides of its products rounded."""
 
-    def __init__(self, layers: nn.LSTM | nn.GRU, cell: Cell, roundings: Roundings) -> None:
+    def __init__(self, layers: nn.LSTM | nn.GRU, roundings: Roundings, first: int) -> None:
+        """Take the place of `layers`, of which the first has the number `first` in the file."""
         super().__init__()
-        self.layers, self.cell, self.roundings = layers, cell, roundings
+        self.layers, self.roundings, self.first = layers, roundings, first
+        self.cell: Cell = lstm_cell if isinstance(layers, nn.LSTM) else gru_cell
 
     def forward(self, frames: Tensor) -> tuple[Tensor, None]:
         """Map `(N, T, F)` to the last layer's hidden states `(N, T, H)`; no state is returned."""
@@ -115,17 +108,31 @@ class _Layers(nn.Module):
 
     def _layer(self, layer: int, x: Tensor) -> Tensor:
         """Return the hidden states `(N, T, H)` of a layer that is fed `x`."""
-        inputs, hidden = self.roundings(f"W{layer}"), self.roundings(f"R{layer}")
-        x_weight, h_weight, x_bias, h_bias = self.layers.all_weights[layer]
+        number = self.first + layer
+        inputs, hidden = self.roundings(f"W{number}"), self.roundings(f"R{number}")
+        x_weight, h_weight, x_bias, h_bias, *projections = self.layers.all_weights[layer]
+        project = [_projection(self.roundings(f"P{number}"), weight) for weight in projections]
         x_gates = F.linear(inputs.frames(x), inputs.weight(x_weight), x_bias)  # (N, T, G H)
         rounded = hidden.weight(h_weight)  # once, not once a frame
-        state: State = (x.new_zeros(len(x), self.layers.hidden_size),) * 2
+        state: State = (
+            x.new_zeros(len(x), h_weight.shape[1]),
+            x.new_zeros(len(x), self.layers.hidden_size),
+        )
         every = []
         for gates in x_gates.unbind(1):
             h_gates = F.linear(hidden.frames(state[0]), rounded, h_bias)
-            state = self.cell(gates, h_gates, state)
-            every.append(state[0])
+            h, *others = self.cell(gates, h_gates, state)
+            for narrow in project:  # none, or one
+                h = narrow(h)
+            state = (h, *others)
+            every.append(h)
         return torch.stack(every, 1)
+
+
+def _projection(rounding: Rounding, weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what maps what the gates give `(N, H)` to the hidden state `(N, P)`."""
+    rounded = rounding.weight(weight)
+    return lambda wide: F.linear(rounding.frames(wide), rounded)
 
 
 def lstm_cell(x_gates: Tensor, h_gates: Tensor, state: State) -> State:

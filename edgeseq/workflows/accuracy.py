@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 
 from edgeseq.contract import Contract
 from edgeseq.measured import Accuracy
-from edgeseq.runtime import StreamModel, predict
+from edgeseq.runtime import StreamModel
+from edgeseq.runtime.predict import Predictor
 from edgeseq.tasks import load_task
 from edgeseq.tasks.base import Losses, Recording, Score, Task
 
@@ -22,7 +23,7 @@ def scorable(contract: Contract, task: Task) -> bool:
 
 def judge(model: StreamModel, task: Task, recordings: Sequence[Recording]) -> Score:
     """Score a loaded variant on `recordings`."""
-    return task.score(partial(predict, model), recordings)
+    return task.score(Predictor(model), recordings)
 
 
 def as_accuracy(score: Score | Losses) -> Accuracy:

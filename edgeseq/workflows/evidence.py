@@ -1,7 +1,7 @@
 """What variants are judged on: real frames, and the task's recordings where they are here."""
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from edgeseq.contract import Contract
 from edgeseq.errors import ConfigError, DataError, UsageError
 from edgeseq.measured import Accuracy, Paired, Parity
 from edgeseq.runtime import StreamModel, StreamSession, predict
+from edgeseq.runtime.predict import Predictor, is_stepped
 from edgeseq.tasks import load_task, restored_name
 from edgeseq.tasks.base import Array, Losses, Predict, Recording, Task, stream
 from edgeseq.workflows.accuracy import as_accuracy, scorable
@@ -45,7 +46,7 @@ class Evidence:
         if self.task is None or not scorable(model.contract, self.task):
             return None
         judge = self.task.frame_losses if by_frame else self.task.losses
-        return judge(partial(frame_by_frame, model), self.recordings)
+        return judge(Predictor(model, frame_by_frame), self.recordings)
 
     def outputs(self, model: StreamModel) -> Array:
         """Return what `model` says of the stream, `(T, C)`."""
@@ -178,12 +179,6 @@ def as_streams(frames: Array, contract: Contract) -> Array:
         return frames[None, : len(frames) // contract.chunk_min * contract.chunk_min]
     length = contract.chunk_max or min(SEQUENCE_FRAMES, len(frames))
     return frames[: len(frames) // length * length].reshape(-1, length, frames.shape[1])
-
-
-def is_stepped(contract: Contract) -> bool:
-    """Say whether one stream can be fed one frame a call."""
-    one = contract.chunk_min == 1 and contract.streams in (None, 1)
-    return one and contract.form != "sequence"
 
 
 def frame_by_frame(model: StreamModel, frames: Array) -> Array:

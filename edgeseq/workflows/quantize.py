@@ -21,9 +21,10 @@ from edgeseq.quantize.mix import quantization
 from edgeseq.quantize.prefer import Choice, prefer
 from edgeseq.recipes import PRECISIONS, Precision, Recipe, load_quantization
 from edgeseq.runtime import StreamModel
+from edgeseq.runtime.predict import is_stepped
 from edgeseq.tasks.base import Array, Task
 from edgeseq.workflows.calibration import Drawn, draw
-from edgeseq.workflows.evidence import Evidence, Original, gather, is_stepped
+from edgeseq.workflows.evidence import Evidence, Original, gather
 from edgeseq.workflows.producer import producer
 
 HOT = HotSettings(rounds=20)

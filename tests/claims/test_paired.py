@@ -46,10 +46,11 @@ def test_drop_is_points_of_accuracy():
     assert (better.low, better.high) == pytest.approx((-found.high, -found.low), abs=0.3)
 
 
-def test_forecasts_lose_in_per_cent_of_fp32s_error():
+@pytest.mark.parametrize("metric", ["MAE mg/dL", "MAE % a day"])
+def test_forecasts_lose_in_per_cent_of_fp32s_error(metric):
     who, count = np.arange(8), np.full(8, 50)
-    fp32 = losses(np.full(8, 100.0), who, kind=ERROR, count=count)
-    twin = losses(np.full(8, 102.0), who, kind=ERROR, count=count)
+    fp32 = losses(np.full(8, 100.0), who, kind=(metric, False), count=count)
+    twin = losses(np.full(8, 102.0), who, kind=(metric, False), count=count)
     found = compare(fp32, twin)
     assert (found.unit, found.count) == ("% of fp32's", 400)
     assert (found.drop, found.low, found.high) == pytest.approx((2, 2, 2))

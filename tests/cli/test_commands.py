@@ -28,7 +28,7 @@ def lstm_copy(lstm_bundle, tmp_path):
     return shutil.copytree(lstm_bundle.path, tmp_path / "bundle")
 
 
-def test_tasks_lists_both():
+def test_tasks_lists_all():
     output = call("tasks").stdout
     assert "har" in output
     assert "glucose" in output

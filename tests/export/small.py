@@ -12,7 +12,9 @@ from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.encoder import EncoderSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.models.vit import ViTSpec
@@ -25,8 +27,10 @@ SPECS = {
     "lstm": LSTMSpec(hidden=6),
     "lstm-1-layer": LSTMSpec(hidden=1, layers=1),
     "lstm-3-layers": LSTMSpec(hidden=5, layers=3),
+    "lstm-projected": LSTMSpec(hidden=9, projection=4),
     "gru": GRUSpec(hidden=6),
     "gru-3-layers": GRUSpec(hidden=5, layers=3),
+    "hybrid": HybridSpec(width=16, feed_forward=20, heads=2, window=8),
     "transformer": TransformerSpec(width=16, feed_forward=20, heads=2, window=8),
     "transformer-window-1": TransformerSpec(
         width=8, feed_forward=6, layers=1, heads=1, window=1
@@ -38,8 +42,12 @@ SPECS = {
     "encoder": EncoderSpec(width=8, feed_forward=10, heads=2, window=6, lookahead=2),
     "vit": ViTSpec(width=8, feed_forward=10, heads=2, window=7, patch=3),
     "cnn": CNNSpec(channels=6, layers=2, window=8),
+    "encoder-decoder": EncoderDecoderSpec(
+        width=16, feed_forward=20, source=5, heads=2, window=8
+    ),
 }  # fmt: skip
-TRANSFORMERS = [name for name in SPECS if name.startswith("transformer")]
+WINDOWED = [name for name in SPECS if name.startswith(("hybrid", "transformer", "encoder-decoder"))]
+"""With a ring as their state, and a graph of the newest operators for one frame a call."""
 KINDS = {
     kind: TransformerSpec(12, feed_forward=10, heads=2, window=3, positions=kind)
     for kind in POSITIONS

@@ -10,15 +10,20 @@ from export.small import FRAME, LOGITS, SPECS, VALUE, graph_of, model_of
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.export import build_graph
 from edgeseq.graph.census import optimised_graph
+from edgeseq.graph.weights import all_graphs, all_nodes, subgraphs
 
 FILES = {
     "lstm": {"name": "lstm"},
     "lstm-sequence": {"name": "lstm", "form": "sequence"},
     "lstm-static": {"name": "lstm", "streams": 1, "frames": 1},
     "lstm-value": {"name": "lstm-1-layer", "output": VALUE},
+    "lstm-projected": {"name": "lstm-projected"},
+    "lstm-projected-step": {"name": "lstm-projected", "newest": True, "frames": 1},
     "gru": {"name": "gru"},
     "gru-sequence": {"name": "gru", "form": "sequence"},
     "gru-step": {"name": "gru", "newest": True, "frames": 1},
+    "hybrid": {"name": "hybrid"},
+    "hybrid-step": {"name": "hybrid", "newest": True, "frames": 1},
     "transformer": {"name": "transformer"},
     "transformer-sequence": {"name": "transformer", "form": "sequence"},
     "transformer-static": {"name": "transformer", "streams": 1, "frames": 1},
@@ -31,6 +36,9 @@ FILES = {
     "vit-step": {"name": "vit", "newest": True, "frames": 1},
     "cnn": {"name": "cnn"},
     "cnn-step": {"name": "cnn", "newest": True, "frames": 1},
+    "encoder-decoder": {"name": "encoder-decoder"},
+    "encoder-decoder-sequence": {"name": "encoder-decoder", "form": "sequence"},
+    "encoder-decoder-step": {"name": "encoder-decoder", "newest": True, "frames": 1},
 }
 
 # Nodes in the file and nodes that ONNX Runtime makes of them: the time of a step of a small model
@@ -40,9 +48,13 @@ NODES = {
     "lstm-sequence": (11, 10),
     "lstm-static": (9, 8),
     "lstm-value": (11, 10),
+    "lstm-projected": (15, 14),
+    "lstm-projected-step": (35, 34),
     "gru": (11, 10),
     "gru-sequence": (11, 10),
     "gru-step": (9, 8),
+    "hybrid": (111, 110),
+    "hybrid-step": (51, 50),
     "transformer": (124, 123),
     "transformer-sequence": (80, 78),
     "transformer-static": (114, 107),
@@ -55,6 +67,9 @@ NODES = {
     "vit-step": (51, 52),
     "cnn": (24, 23),
     "cnn-step": (19, 18),
+    "encoder-decoder": (155, 152),
+    "encoder-decoder-sequence": (148, 144),
+    "encoder-decoder-step": (66, 65),
 }
 
 
@@ -115,7 +130,7 @@ def test_metadata_is_one_json_without_secrets_of_the_machine():
 @pytest.mark.parametrize("file", FILES)
 def test_versions(file):
     graph = graph_of(**FILES[file])
-    newest = file == "transformer-step"
+    newest = file in ("encoder-decoder-step", "hybrid-step", "transformer-step")
     assert [(item.domain, item.version) for item in graph.opset_import] == [
         ("", 24 if newest else 17)
     ]
@@ -132,9 +147,11 @@ def test_node_counts(file, optimised):
     assert (len(graph.graph.node), nodes.total()) == NODES[file], dict(nodes)
 
 
-@pytest.mark.parametrize("layers", ["lstm-1-layer", "lstm", "lstm-3-layers", "gru", "gru-3-layers"])
+@pytest.mark.parametrize(
+    "layers", ["lstm-1-layer", "lstm", "lstm-3-layers", "gru", "gru-3-layers", "hybrid"]
+)
 def test_recurrence_stays_one_node_a_layer(layers, optimised):
-    kind = layers.split("-")[0].upper()
+    kind = layers.split("-")[0].upper().replace("HYBRID", "LSTM")
     for form in ("step", "sequence"):
         graph = graph_of(layers, form=form)
         count = SPECS[layers].layers
@@ -151,7 +168,10 @@ def test_no_gemm_and_its_reshapes_appear(name, output, optimised):
         assert "Reshape" not in nodes
 
 
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer", "encoder", "vit", "cnn"])
+@pytest.mark.parametrize(
+    "family",
+    ["lstm", "lstm-projected", "gru", "hybrid", "transformer", "encoder", "vit", "cnn"],
+)
 @pytest.mark.parametrize("form", ["step", "sequence"])
 def test_static_graph_has_nothing_dynamic(family, form):
     graph = graph_of(family, form=form, streams=2, frames=3)
@@ -167,16 +187,24 @@ def test_all_states_may_be_written_in_place(file):
     assert {state.in_place for state in states} == {True}
 
 
+def read_by(node):
+    """Return the values that a node reads: its inputs, and what its branches read."""
+    inner = (inside for branch in subgraphs(node) for inside in all_nodes(branch))
+    return {*node.input, *(name for inside in inner for name in inside.input)}
+
+
 def reachable(graph, start):
     """Return all values that are computed from the values `start`."""
     found = set(start)
     for node in graph.graph.node:  # sorted, so one pass is enough
-        if found & set(node.input):
+        if found & read_by(node):
             found |= set(node.output)
     return found
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(("lstm", "gru"))])
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if "sequence" not in file and not file.startswith("gru")]
+)
 def test_a_write_waits_for_every_reader(file):
     """In place is safe in any order of execution: the writer needs what the readers made.
 
@@ -186,9 +214,26 @@ def test_a_write_waits_for_every_reader(file):
     for state in Contract.from_metadata(metadata(graph), where="t").states:
         nodes = [node for node in graph.graph.node if node.op_type != "Shape"]
         (writer,) = (node for node in nodes if state.output in node.output)
-        for reader in (node for node in nodes if state.input in node.input):
+        for reader in (node for node in nodes if state.input in read_by(node)):
             after = reachable(graph, reader.output)
-            assert reader == writer or after & set(writer.input), f"{reader.name}, {state.input}"
+            assert reader == writer or after & read_by(writer), f"{reader.name}, {state.input}"
+
+
+@pytest.mark.parametrize("file", ["encoder-decoder", "encoder-decoder-step"])
+def test_in_a_branch_only_the_writer_reads_a_state(file):
+    """And it either passes the state on or writes into it: neither reads after it wrote."""
+    graph = graph_of(**FILES[file])
+    states = Contract.from_metadata(metadata(graph), where="t").states
+    branches = [branch for branch in all_graphs(graph.graph) if branch is not graph.graph]
+    assert len(branches) == 4
+    for state in states:
+        for branch in branches:
+            readers = [node for node in branch.node if state.input in node.input]
+            assert len(readers) <= 1
+            for node in readers:
+                assert node.op_type in ("Identity", "ScatterND"), state.input
+                assert node.input[0] == state.input
+                assert node.output[0] in {item.name for item in branch.output}
 
 
 def test_normalisation_is_inside_only_where_there_is_any():

@@ -9,8 +9,8 @@ from export.small import (
     FRAME,
     LOGITS,
     SPECS,
-    TRANSFORMERS,
     VALUE,
+    WINDOWED,
     Loop,
     frames_of,
     graph_of,
@@ -26,13 +26,15 @@ from edgeseq.contract import Contract, Frame
 from edgeseq.errors import UsageError
 from edgeseq.export import build_graph, recurrent
 from edgeseq.export.recent import Recent
+from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 
 LIMIT = 1e-5
-FAMILIES = ["lstm", "gru", "transformer", "encoder", "vit", "cnn"]
-SLIDING = ["encoder", "vit", "cnn"]
+SLIDING = ("encoder", "vit", "cnn")
+FAMILIES = ("lstm", "lstm-projected", "gru", "hybrid", "transformer", *SLIDING)
 OUTPUTS = {"logits": LOGITS, "value": VALUE}
 
 
@@ -66,7 +68,7 @@ def test_any_weights(family, seed):
 
 @pytest.mark.parametrize("streams", [1, 3])
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_newest_step_is_the_whole(name, output, streams):
     model = model_of(name, OUTPUTS[output])
     length = 7 * window_of(name) + 3
@@ -126,7 +128,7 @@ def test_state_is_the_models_own(name):
             np.testing.assert_allclose(state[key], value.numpy(), atol=2e-5, err_msg=key)
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_chunks_and_single_frames_share_one_state(name):
     """A stream may change between the two graphs of a bundle in its middle."""
     model = model_of(name)
@@ -180,7 +182,7 @@ def test_a_window_that_is_one_off_is_seen(name, by, monkeypatch):
 
 
 @pytest.mark.parametrize("newest", [False, True])
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_position_is_bounded_and_outputs_stay_right(name, newest):
     model, window = model_of(name), window_of(name)
     length = 10 * window
@@ -270,7 +272,7 @@ def test_in_place_is_exact_for_fixed_sizes(family, streams, length):
 
 
 @pytest.mark.parametrize("streams", [1, 3])
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", WINDOWED)
 def test_in_place_is_exact_for_the_newest_step(name, streams):
     length = 7 * window_of(name) + 3
     frames = frames_of(model_of(name), streams, length)
@@ -335,6 +337,26 @@ def test_wrong_gates_are_seen(family, monkeypatch):
     frames = frames_of(model, 1, 30)
     outputs, _ = Loop(graph).run(frames, [30])
     assert relative_error(outputs, whole(model, frames)) > 0.01
+
+
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_positions_are_known_time_first_too(kind):
+    """As the hybrid's graph has its frames."""
+    spec = HybridSpec(8, 6, layers=1, heads=2, window=3, positions=kind)
+    torch.manual_seed(0)
+    model = SequenceModel(spec, FRAME.size, 3).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    frames = frames_of(model, 3, 20)
+    for cuts, options in (
+        ([1, 7, 12], {}),
+        ([1] * 20, {"frames": 1, "newest": True}),
+        ([20], {"form": "sequence"}),
+    ):
+        graph = build_graph(model, FRAME, LOGITS, producer="test", recipe="test", **options)
+        outputs, _ = Loop(graph).run(frames, cuts)
+        assert relative_error(outputs, whole(model, frames)) < LIMIT
 
 
 def test_newest_step_takes_one_frame_only():

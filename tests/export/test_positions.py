@@ -35,7 +35,7 @@ def cut(graph, cuts):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=3)
+@settings(deadline=None, max_examples=2)
 @given(data=st.data())
 def test_any_cut_in_place_is_the_whole(kind, data):
     cuts = data.draw(st.lists(st.integers(1, 4 * WINDOW), min_size=2, max_size=8))

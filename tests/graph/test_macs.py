@@ -58,6 +58,25 @@ def test_a_loop_over_frames_uses_its_weights_once_a_frame(gru_bundle):
     assert by_model == [expected, expected]
 
 
+@pytest.mark.parametrize("other", ["Identity", "MatMul"])
+def test_what_one_branch_multiplies_is_no_frames_and_what_both_do_is_not_known(other, tmp_path):
+    def branch(name, kind):
+        inputs = ["y", "v"] if kind == "MatMul" else ["y"]
+        node = helper.make_node(kind, inputs, [name], f"in {name}")
+        return helper.make_graph([node], name, [], [value(name, None)])
+
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"], "always"),
+        helper.make_node(
+            "If", ["c"], ["z"], then_branch=branch("t", "MatMul"), else_branch=branch("e", other)
+        ),
+    ]
+    values = [value("x", (1, 3)), value("c", (), onnx.TensorProto.BOOL)], [value("z", None)]
+    path = save(tmp_path / "m.onnx", nodes, *values, [tensor("w", 3, 2), tensor("v", 2, 2)])
+    once = {"always": (6, False, True), "in t": (0, False, True)}
+    assert found(path) == (once if other == "Identity" else None)
+
+
 def test_attention_counts_a_full_ring(transformer_bundle):
     """Per block `window x width` for scores and again for values; a chunk adds its own frame."""
     layers, window, width = 2, 16, 16

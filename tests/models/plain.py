@@ -19,8 +19,8 @@ def turned(x, window, start=0):
     return np.concatenate([z.real, z.imag], axis=1)
 
 
-def attention(x, qkv, out, heads, window, positions="rotary", distances=None, start=0):
-    """Causal attention of `(T, D)` over the last W frames: a loop over heads and queries.
+def attention(x, qkv, out, heads, window, positions="rotary", distances=None, start=0, causal=True):
+    """Attention of `(T, D)` over the last W frames, or all: a loop over heads and queries.
 
     Returns outputs `(T, D)`, and keys and values `(H, T, K)` each.
     """
@@ -35,13 +35,19 @@ def attention(x, qkv, out, heads, window, positions="rotary", distances=None, st
             queries, keys = turned(queries, window, start), turned(keys, window, start)
         cache.append((keys, v[:, columns]))
         for t in range(frames):
-            seen = [s for s in range(frames) if t - window < s <= t]
+            seen = [s for s in range(frames) if t - window < s <= t or not causal]
             scores = np.array([queries[t] @ keys[s] for s in seen]) / np.sqrt(size)
             if positions == "relative":
                 scores += [distances[head, t - s] for s in seen]
             weights = np.exp(scores - scores.max())
             y[t, columns] = weights / weights.sum() @ v[seen][:, columns]
     return y @ out.T, *(np.array(part) for part in zip(*cache, strict=True))
+
+
+def norm(x, weight, bias):
+    """Give every row of `(T, D)` mean 0 and variance 1, then a scale and an offset."""
+    scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    return scaled * weight + bias
 
 
 def transformer(x, weights, spec, start=0):
@@ -51,8 +57,7 @@ def transformer(x, weights, spec, start=0):
     """
 
     def normed(x, name):
-        scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        return norm(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     x = x @ weights["embed.weight"].T + weights["embed.bias"]
     frames, width = x.shape
@@ -76,21 +81,70 @@ def transformer(x, weights, spec, start=0):
     return normed(x, "norm") @ weights["head.weight"].T, caches
 
 
+def block(x, of, heads, window, causal=True):
+    """Attention and a feed-forward network on `(T, D)`; `of` gives weights by name."""
+    y = norm(x, of("norm1.weight"), of("norm1.bias"))
+    qkv, out = of("attention.qkv.weight"), of("attention.out.weight")
+    y, _, _ = attention(y, qkv, out, heads, window, causal=causal)
+    x = x + y
+    y = norm(x, of("norm2.weight"), of("norm2.bias"))
+    return x + np.maximum(y @ of("up.weight").T, 0) @ of("down.weight").T
+
+
+def cross(x, source, of, heads, first):
+    """Attention of the frames of `(T, D)` from `first` on to all of a source `(S, D)`."""
+    frames, width = x.shape
+    size = width // heads
+    q = norm(x, of("norm.weight"), of("norm.bias")) @ of("q.weight").T
+    k, v = source @ of("kv.weight")[:width].T, source @ of("kv.weight")[width:].T
+    y = np.zeros_like(x)
+    for t in range(first, frames):
+        for head in range(heads):
+            columns = slice(head * size, (head + 1) * size)
+            weights = np.exp(k[:, columns] @ q[t, columns] / np.sqrt(size))
+            y[t, columns] = weights / weights.sum() @ v[:, columns]
+    return x + y @ of("out.weight").T
+
+
+def encoder_decoder(frames, weights, spec):
+    """Run `(T, F)`: the first S frames are encoded, and every frame from S - 1 on asks them."""
+
+    def of(prefix):
+        return lambda name: weights[f"{prefix}.{name}"]
+
+    x = frames @ weights["embed.weight"].T + weights["embed.bias"]
+    source = x[: spec.source] + weights["places"] if len(x) >= spec.source else None
+    if source is not None:
+        for i in range(spec.encoder_layers):
+            source = block(source, of(f"encoder.{i}"), spec.heads, spec.source, causal=False)
+        source = norm(source, weights["source_norm.weight"], weights["source_norm.bias"])
+    for i in range(spec.layers):
+        if source is not None:
+            x = cross(x, source, of(f"crosses.{i}"), spec.heads, spec.source - 1)
+        x = block(x, of(f"blocks.{i}"), spec.heads, spec.window)
+    return norm(x, weights["norm.weight"], weights["norm.bias"]) @ weights["head.weight"].T
+
+
 def lstm(x, layers):
-    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come i, f, g, o."""
+    """Run `(T, F)` through `layers` of `(W_ih, W_hh, b_ih, b_hh)`; gates come i, f, g, o.
+
+    With a fifth matrix, `W_hr`, it makes the hidden state of what the gates give.
+    """
 
     def sigmoid(z):
         return 1 / (1 + np.exp(-z))
 
     states = []
-    for w_ih, w_hh, b_ih, b_hh in layers:
-        hidden = w_hh.shape[1]
-        h, c, outputs = np.zeros(hidden), np.zeros(hidden), []
+    for w_ih, w_hh, b_ih, b_hh, *w_hr in layers:
+        hidden = len(w_hh) // 4
+        h, c, outputs = np.zeros(w_hh.shape[1]), np.zeros(hidden), []
         for frame in x:
             gates = w_ih @ frame + b_ih + w_hh @ h + b_hh
             i, f, g, o = (gates[n * hidden : (n + 1) * hidden] for n in range(4))
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
+            for projection in w_hr:
+                h = projection @ h
             outputs.append(h)
         x = np.array(outputs)
         states.append((h, c))

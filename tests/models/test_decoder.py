@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -11,7 +12,6 @@ from export.small import Loop
 
 from edgeseq.contract import Frame, Output
 from edgeseq.export import build_graph
-from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.decoder import DecoderSpec
 
@@ -67,25 +67,48 @@ def test_without_blocks_it_is_the_product_of_two_rows():
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("how", [{}, {"frames": 1, "newest": True}, {"form": "sequence"}], ids=str)
-def test_its_graphs_say_what_the_whole_sequence_says(labels, how):
+WAYS = {
+    "any chunk": {},
+    "one frame": {"frames": 1, "newest": True},
+    "recompute": {"form": "recompute"},
+    "growing cache": {"form": "growing-cache"},
+    "sequence": {"form": "sequence"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_its_graphs_say_what_the_whole_sequence_says(labels, way):
     model, frames = model_of(labels), tokens(3, 5 * WINDOW + 2)
     output = Output(kind="logits", labels=labels)
-    loop = Loop(build_graph(model, FRAME, output, producer="test", recipe="test", **how))
+    loop = Loop(build_graph(model, FRAME, output, producer="test", recipe="test", **WAYS[way]))
     total = frames.shape[1]
-    cuts = [total] if "form" in how else [1] * total if how else [1, 2 * WINDOW + 1, 5, 1, 1, 11]
-    outputs, state = loop.run(frames, cuts)
+    cuts = {"sequence": [total], "one frame": [1] * total}
+    outputs, state = loop.run(frames, cuts.get(way, [1, 2 * WINDOW + 1, 5, 1, 1, 11]))
     with torch.inference_mode():
         whole = model(torch.from_numpy(frames)).numpy()
-        states = model.final_state(torch.from_numpy(frames))
+        states = model.final_state(torch.from_numpy(frames), loop.contract.form)
     np.testing.assert_allclose(outputs, whole, rtol=0, atol=1e-5)
+    assert state.keys() == ({} if way == "sequence" else states).keys()
     for name, value in state.items():
         np.testing.assert_allclose(value, states[name], rtol=0, atol=1e-5)
-    assert state.keys() == ({} if "form" in how else states).keys()
+
+
+@pytest.mark.parametrize("positions", ["learned", "relative"])
+def test_knows_order_in_the_transformers_other_ways(positions):
+    spec = replace(SPEC, positions=positions)
+    model, frames = model_of(LETTERS, spec), tokens(2, 5 * WINDOW)
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert counted == spec.parameters(len(LETTERS), len(LETTERS))
+    output = Output(kind="logits", labels=LETTERS)
+    loop = Loop(build_graph(model, FRAME, output, producer="test", recipe="test"))
+    outputs, _ = loop.run(frames, [1, 2 * WINDOW + 1, 3 * WINDOW - 2])
+    with torch.inference_mode():
+        whole = model(torch.from_numpy(frames)).numpy()
+    np.testing.assert_allclose(outputs, whole, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["recompute", "growing-cache"])
-@pytest.mark.parametrize("kind", POSITIONS)
+@pytest.mark.parametrize("kind", ["learned", "relative"])
 def test_every_kind_of_positions_and_form(kind, form):
     model, frames = model_of(LETTERS, dataclasses.replace(SPEC, positions=kind)), tokens(2, 40)
     output = Output(kind="logits", labels=LETTERS)

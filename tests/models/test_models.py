@@ -8,7 +8,9 @@ from edgeseq.models import SequenceModel, load_family
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.decoder import DecoderSpec
 from edgeseq.models.encoder import EncoderSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.models.vit import ViTSpec
@@ -16,10 +18,12 @@ from edgeseq.models.vit import ViTSpec
 SPECS = {
     "lstm": LSTMSpec(6),
     "gru": GRUSpec(6),
+    "hybrid": HybridSpec(8, 10, heads=2, window=4),
     "transformer": TransformerSpec(8, 10, heads=2, window=4),
     "encoder": EncoderSpec(8, 10, heads=2, window=4),
     "vit": ViTSpec(8, 10, heads=2, window=4),
     "cnn": CNNSpec(5, window=4),
+    "encoder-decoder": EncoderDecoderSpec(8, 10, source=3, heads=2, window=4),
 }
 OF_TOKENS = {"decoder": DecoderSpec(8, 10, heads=2, window=4)}
 """`test_decoder.py` has theirs."""
@@ -43,6 +47,14 @@ def test_every_family_is_tested():
         name: type(spec) for name, spec in specs.items()
     }
     assert all(FAMILIES.values())
+
+
+@pytest.mark.parametrize(("parameters", "filled"), [(1_000, 0.85), (50_000, 0.97), (5e6, 0.99)])
+@pytest.mark.parametrize("family", SPECS)
+def test_any_number_of_parameters_is_filled_and_never_exceeded(family, parameters, filled):
+    """As `har` has them, 24 values a frame and 7 outputs."""
+    spec = load_family(family).spec.sized(int(parameters), 24, 7)
+    assert filled * parameters < spec.parameters(24, 7) <= parameters
 
 
 @pytest.mark.parametrize("family", SPECS)

@@ -82,6 +82,31 @@ def test_what_a_loop_multiplies_is_seen_from_outside(name):
     assert found[0]["R0"] == extent_of(np.stack(before))
 
 
+def test_what_a_branch_multiplies_is_seen_in_calls_that_take_it():
+    """The sequence graph has no branches: there the encoder runs once a stream, too."""
+    found, counts = [], []
+    for graph in (graph_of("encoder-decoder"), graph_of("encoder-decoder", form="sequence")):
+        parts = products(graph)
+        seen = watch(graph, [part.seen for part in parts], streams_of("encoder-decoder", (40, 9)))
+        found.append({part.weight: extent(seen[part.seen]) for part in parts})
+        counts.append({part.weight: seen[part.seen].total for part in parts})
+    assert found[0].keys() == found[1].keys()
+    assert {"encoder.0.attention.qkv", "encoder.0.down", "crosses.1.kv"} < found[0].keys()
+    assert counts[0] == counts[1]
+    assert counts[0]["crosses.1.kv"] == 2 * 5 * 16, "streams, frames of the source, width"
+    for weight, ends in found[0].items():
+        assert ends == pytest.approx(found[1][weight], rel=1e-4)
+        assert ends != (0, 0)
+
+
+def test_a_branch_that_no_stream_reaches_cannot_be_calibrated():
+    graph = graph_of("encoder-decoder")
+    hidden = [part.seen for part in products(graph) if part.weight == "crosses.0.kv"]
+    with pytest.raises(UsageError, match="no stream is long enough"):
+        watch(graph, hidden, streams_of("encoder-decoder", (4,)))
+    assert watch(graph, hidden, streams_of("encoder-decoder", (5,)))[hidden[0]].total == 80
+
+
 def test_fixed_chunks_and_rows_are_fed_as_the_contract_says():
     graph, frames = graph_of("lstm", frames=5, streams=3), streams_of("lstm", (52,))
     seen = watch(graph, ["frames", "h0"], frames)

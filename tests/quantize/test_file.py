@@ -19,7 +19,7 @@ from edgeseq.export import build_graph
 from edgeseq.graph.census import optimised_graph
 from edgeseq.graph.inspect import file_sizes
 from edgeseq.graph.portable import dependences
-from edgeseq.graph.weights import all_nodes
+from edgeseq.graph.weights import all_graphs, all_nodes
 from edgeseq.models import SequenceModel
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
@@ -238,6 +238,22 @@ NAMES = {
 }
 GRAPHS = [(name, frames) for name in NAMES for frames in ({}, {"frames": 1})]
 GRAPHS.append(("transformer", {"frames": 1, "newest": True}))
+BLOCK = ("attention.qkv", "attention.out", "up", "down")
+NAMES["encoder-decoder"] = (
+    "embed",
+    *(f"encoder.0.{part}" for part in BLOCK),
+    *("crosses.0.kv", "crosses.1.kv"),  # the branch ends here
+    *(
+        name
+        for block in range(2)
+        for name in (
+            *(f"crosses.{block}.{part}" for part in ("q", "out")),
+            *(f"blocks.{block}.{part}" for part in BLOCK),
+        )
+    ),
+    "head",
+)
+GRAPHS.append(("encoder-decoder", {"frames": 1, "newest": True}))
 
 
 PLACES = {
@@ -282,7 +298,7 @@ def test_every_weight_runs_in_the_scheme_it_was_given(name, options, tmp_path):
     assert {weight: run.get(weight) for weight in dealt} == {
         weight: schemes[scheme] for weight, scheme in dealt.items()
     }
-    held = {item.name: item.dims for item in graph.graph.initializer}
+    held = {item.name: item.dims for part in all_graphs(graph.graph) for item in part.initializer}
     floats = sum(np.prod(held[weight]) for weight, scheme in dealt.items() if scheme == "fp32")
     total = sum(np.prod(held[weight]) for weight in dealt)
     assert census.int8_weights == pytest.approx(1 - floats / total)

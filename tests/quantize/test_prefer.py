@@ -130,6 +130,7 @@ def test_max_drop_decides_in_points(max_drop, preferred):
         (accuracy(89.1), accuracy(89.3), -0.2),
         (accuracy(10.0, "MAE mg/dL", higher=False), accuracy(10.1, higher=False), 1.0),
         (accuracy(10.0, "MAE mg/dL", higher=False), accuracy(9.9, higher=False), -1.0),
+        (accuracy(2.0, "MAE % a day", higher=False), accuracy(2.1, higher=False), 5.0),
         (accuracy(0.5, "F1"), accuracy(0.4, "F1"), 20.0),
         (accuracy(0.0, "MAE", higher=False), accuracy(0.0, higher=False), 0.0),
         (accuracy(0.0, "MAE", higher=False), accuracy(0.1, higher=False), float("inf")),

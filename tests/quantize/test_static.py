@@ -130,7 +130,7 @@ def test_a_vector_as_bias_would_stop_it(tmp_path, monkeypatch):
     assert census.int8_weights < 0.2
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "gru-3-layers", "transformer"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru-3-layers", "transformer", "encoder-decoder"])
 @pytest.mark.parametrize("case", GRAPHS)
 def test_every_family_runs_in_int8_and_is_near(name, case, tmp_path):
     options, chunk = GRAPHS[case]

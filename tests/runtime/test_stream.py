@@ -15,6 +15,7 @@ from edgeseq.errors import StreamError
 from edgeseq.export import build_graph
 from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
@@ -28,6 +29,7 @@ SPECS = {
     "gru": GRUSpec(hidden=8),
     "transformer": TransformerSpec(width=16, feed_forward=16, heads=2, window=WINDOW),
     "cnn": CNNSpec(channels=6, window=WINDOW),
+    "encoder-decoder": EncoderDecoderSpec(16, 16, source=5, heads=2, window=WINDOW),
 }
 FRAMES = 10 * WINDOW
 TIGHT = {"rtol": 0, "atol": 3e-6}

@@ -90,6 +90,20 @@ def test_forest_tells_waves_apart_that_differ_in_frequency_only():
     np.testing.assert_array_equal(outputs, baselines.random_forest(train, 3, 1)(test.frames))
 
 
+@pytest.mark.parametrize("fit", [baselines.logistic_regression, baselines.support_vectors])
+def test_values_of_whole_windows_tell_shapes_apart(fit):
+    """Class 0 rises and class 2 falls, around the same mean; nothing is of class 1."""
+    rng = np.random.default_rng(0)
+    target = np.repeat(np.arange(40)[:, None] % 2 * 2, 5, axis=1)
+    slope = np.linspace(-1, 1, 5) * (1 - target[:, :1])
+    frames = (slope + rng.normal(0, 0.3, slope.shape)).astype(np.float32)[..., None]
+    pairs = zip(frames, target, strict=True)
+    windows = cut_windows([Recording(one, label, "a", "r") for one, label in pairs], 5)
+    outputs = fit(windows, 3, 1)(windows.frames)
+    assert outputs.shape == (40, 5, 3)
+    assert (outputs.argmax(axis=-1) == target).mean() > 0.9
+
+
 def test_majority_ignores_unknown_windows():
     frames = np.zeros((6, 1), np.float32)
     target = np.array([UNKNOWN, UNKNOWN, UNKNOWN, 2, 2, 1])
@@ -125,3 +139,37 @@ def test_ahead():
     np.testing.assert_array_equal(ahead(values, 0), values)
     np.testing.assert_array_equal(ahead(values, 3)[:, 0], [3, np.nan, np.nan, np.nan])
     assert np.isnan(ahead(values, 9)).all()
+
+
+def one(*values):
+    return np.array(values, np.float32).reshape(1, -1, 1)
+
+
+def test_ewma_by_hand():
+    found = baselines.ewma(0, decay=0.5)(one(-1, 2, 3))
+    np.testing.assert_allclose(found.ravel() ** 2, [1, 2.5, 5.75], rtol=1e-6)
+
+
+def test_ewma_forgets_at_its_rate():
+    """Of RiskMetrics's 0.94 half is forgotten after 11.2 days."""
+    found = baselines.ewma(0, decay=0.94)(one(1, *[0] * 30)).ravel() ** 2
+    assert found[11] > 0.5 > found[12]
+
+
+def test_moving_rms_by_hand():
+    found = baselines.moving_rms(0, 2)(one(3, -4, 0))
+    np.testing.assert_allclose(found.ravel() ** 2, [9, 12.5, 8], rtol=1e-6)
+
+
+def test_delayed_repeats_the_first_value_before_the_start():
+    assert baselines.delayed(0, 2)(one(1, 2, 3, 4)).ravel().tolist() == [1, 1, 1, 2]
+
+
+def test_autoregression_sees_what_it_is_told(processes):
+    """Only the size of the newest value, not its sign: no better than the mean."""
+    train, validation, test = processes
+    blind = baselines.ridge_autoregression(
+        train, validation, lags=5, residual_of=None, features=lambda frames: np.abs(frames)
+    )
+    constant = value_score(baselines.constant(train), test, 4, "").value
+    assert value_score(blind, test, 4, "").value == pytest.approx(constant, rel=0.01)

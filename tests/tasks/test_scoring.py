@@ -80,6 +80,23 @@ def test_window_accuracy_by_hand():
     assert score.confusion == ((1, 1), (0, 1))
 
 
+def test_what_fills_a_window_up_never_decides():
+    """Two frames say (2, 0), then 6 more that repeat the last: by their mean 0, by the last 1."""
+    short = classes([2, -1], [0, 0])
+    windows = cut_windows([short, classes([-1] * 8, [1] * 8)], 8, ragged=True)
+    assert windows.length.tolist() == [2, 8]
+
+    def predict(frames):
+        return np.concatenate([frames, np.zeros_like(frames)], axis=-1)
+
+    for rule, value, wrong in (("mean", 100.0, [0, 0]), ("last", 50.0, [100, 0])):
+        assert classification_score(predict, windows, 2, rule).value == value
+        losses = classification_losses(predict, windows, 2, rule=rule)
+        assert (losses.total.tolist(), losses.value) == (wrong, value)
+        assert classification_losses(predict, windows, 2, 1, rule=rule).total.tolist() == [0, 0]
+    assert frame_losses(predict, windows).count.tolist() == [2, 8]
+
+
 def test_no_known_window():
     windows = cut_windows([classes(range(3), [UNKNOWN] * 3)], 3)
     with pytest.raises(DataError, match="no window has a known class"):

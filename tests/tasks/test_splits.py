@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgeseq.errors import UsageError
 from edgeseq.tasks.base import UNKNOWN, Recording
-from edgeseq.tasks.splits import by_subject, by_time, check_fold, named
+from edgeseq.tasks.splits import at_random, by_subject, by_time, check_fold, in_order, named
 
 SIDES = ("train", "validation", "test")
 
@@ -20,6 +20,29 @@ def recording(subject, length, start=0, name="r"):
 
 def subjects(side):
     return {item.subject for item in side}
+
+
+def names(side):
+    return [item.name for item in side]
+
+
+def test_in_order_tests_the_last_and_chooses_on_those_before():
+    split = in_order([recording("a", 2, name=str(n)) for n in range(20)], test=0.25, validation=0.1)
+    assert names(split.validation) == ["13", "14"]
+    assert names(split.train + split.validation + split.test) == [str(n) for n in range(20)]
+    assert len(split.test) == 5
+
+
+def test_at_random_tests_every_recording_once():
+    items = [recording("a", 2, name=str(n)) for n in range(23)]
+    splits = [at_random(items, fold, folds=5, validation=0.2, seed=1) for fold in range(5)]
+    for split in splits:
+        everything = names(split.train + split.validation + split.test)
+        assert sorted(everything) == sorted(names(items))
+        assert (len(split.validation), len(split.test)) in {(5, 4), (5, 5)}
+    tested = [name for split in splits for name in names(split.test)]
+    assert sorted(tested) == sorted(names(items)) != tested
+    assert names(at_random(items, 0, folds=5, validation=0.2, seed=2).test) != tested[:4]
 
 
 @given(st.integers(3, 12), st.data())

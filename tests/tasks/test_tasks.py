@@ -2,19 +2,25 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from edgeseq.errors import UsageError
 from edgeseq.tasks import Recording, list_tasks, load_task, stream, task_names
+from edgeseq.train.settings import FitSettings
 
 
 def test_names():
-    assert task_names() == ("har", "glucose", "text")
     tasks = list_tasks()
-    assert [task.name for task in tasks.values()] == ["har", "glucose", "text"]
+    assert task_names() == tuple(tasks) == tuple(task.name for task in tasks.values())
+    assert task_names()[0] == "har"
     assert all(task.summary and task.source and task.folds for task in tasks.values())
+    for task in tasks.values():
+        assert task.training.keys() <= {field.name for field in fields(FitSettings)}
+        assert len(task.frame.units) == len(task.frame.channels)
+        assert task.output.decision
 
 
 @pytest.mark.parametrize(

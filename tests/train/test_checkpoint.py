@@ -10,7 +10,9 @@ from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.decoder import DecoderSpec
 from edgeseq.models.encoder import EncoderSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.models.vit import ViTSpec
@@ -21,10 +23,12 @@ from edgeseq.train.checkpoint import Look
 SPECS = {
     "lstm": LSTMSpec(4),
     "gru": GRUSpec(4),
+    "hybrid": HybridSpec(8, 5, heads=2, window=6),
     "transformer": TransformerSpec(8, 5, heads=2, window=6),
     "encoder": EncoderSpec(8, 5, heads=2, window=6, lookahead=1),
     "vit": ViTSpec(8, 5, heads=2, window=6),
     "cnn": CNNSpec(4, window=6),
+    "encoder-decoder": EncoderDecoderSpec(8, 5, source=4, heads=2, window=6),
 }
 
 
@@ -106,7 +110,7 @@ def edit(tmp_path, **changes):
     ("changes", "message"),
     [
         ({"schema": 2}, "schema 2 is unknown; this edgeseq reads schema 1"),
-        ({"family": "rnn"}, "unknown family 'rnn'; known: lstm, gru, transformer"),
+        ({"family": "rnn"}, "unknown family 'rnn'; known: lstm, gru, hybrid, transformer"),
         ({"spec": {"hiden": 4}}, "did you mean"),
         ({"spec": {"hidden": 5}}, "size mismatch"),
         ({"weights_sha256": "0"}, "is not the file that run.json names"),

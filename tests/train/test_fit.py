@@ -14,7 +14,9 @@ import torch
 from train.toy import FAMILIES, Foretell, Waves
 
 from edgeseq.errors import CheckpointError, EdgeseqError, ProviderError
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
@@ -22,7 +24,9 @@ from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
 SPECS = {
     "lstm": LSTMSpec(6),
     "gru": GRUSpec(6),
+    "hybrid": HybridSpec(8, 8, heads=2, window=16),
     "transformer": TransformerSpec(16, 16, heads=2, window=16),
+    "encoder-decoder": EncoderDecoderSpec(16, 16, source=5, heads=2, window=16),
 }
 SETTINGS = FitSettings(steps=24, batch=8, crop=12, evaluate_every=4, patience=100)
 RESUME = "resume.safetensors"

@@ -14,7 +14,9 @@ from edgeseq.families import POSITIONS
 from edgeseq.models import SequenceModel
 from edgeseq.models.cnn import CNNSpec
 from edgeseq.models.encoder import EncoderSpec
+from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
 from edgeseq.quantize.file import quantize_file
@@ -27,10 +29,13 @@ from edgeseq.workflows.evidence import frame_by_frame
 
 SPECS = {
     "lstm": LSTMSpec(40, dropout=0.5),
+    "lstm-projected": LSTMSpec(40, projection=16, dropout=0.5),
     "gru": GRUSpec(40, dropout=0.5),
+    "hybrid": HybridSpec(24, 40, heads=2, window=24, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
     "encoder": EncoderSpec(16, 40, heads=2, window=10, dropout=0.5),
     "cnn": CNNSpec(20, window=10, dropout=0.5),
+    "encoder-decoder": EncoderDecoderSpec(40, 80, source=12, heads=2, window=24, dropout=0.5),
 }
 BUNDLE = load_bundle(Path(__file__).parents[1] / "golden" / "har-lstm")
 FRAMES = BUNDLE.reference["frames"][:300].astype(np.float32)
@@ -77,7 +82,8 @@ def test_the_twin_says_what_the_file_says(family, name, tmp_path):
     rounding, error = compare(fp32, file), compare(file, twin)
     assert rounding.noise > 1e-3, "the file does round"
     assert np.median(np.abs(file - twin)) < 1e-5 < np.median(np.abs(file - fp32)) / 10
-    carried_on = family == "transformer" and name != "int4-weights"
+    with_attention = ("encoder-decoder", "hybrid", "transformer")
+    carried_on = family in with_attention and name != "int4-weights"
     assert error.noise < rounding.noise / (4 if carried_on else 10)
 
 
@@ -126,14 +132,19 @@ def test_dropout_is_for_training_only(family):
 
 
 RECURRENT = {"W0", "R0", "W1", "R1", "head"}
-BLOCK = ("attention.qkv", "attention.out", "up", "down")
-BLOCKS = {"embed", "head", *(f"blocks.{n}.{part}" for n in (0, 1) for part in BLOCK)}
+PARTS = ("attention.qkv", "attention.out", "up", "down")
+BLOCKS = {"embed", *(f"blocks.{n}.{part}" for n in (0, 1) for part in PARTS)}
 NAMES = {
     "lstm": RECURRENT,
+    "lstm-projected": RECURRENT | {"P0", "P1"},
     "gru": RECURRENT,
-    "transformer": BLOCKS,
-    "encoder": BLOCKS,
+    "hybrid": RECURRENT | BLOCKS,
+    **dict.fromkeys(("transformer", "encoder"), BLOCKS | {"head"}),
     "cnn": {"head", *(f"convolutions.{n}.patches" for n in range(3))},
+}
+NAMES["encoder-decoder"] = NAMES["transformer"] | {
+    *(f"encoder.0.{part}" for part in PARTS),
+    *(f"crosses.{n}.{part}" for n in (0, 1) for part in ("q", "kv", "out")),
 }
 
 
@@ -142,3 +153,12 @@ def test_weights_have_the_names_of_the_file(family):
     asked = set()
     whole(twin_of(model_of(family), lambda name: asked.add(name) or Rounding(exact, exact)))
     assert asked == NAMES[family]
+
+
+def test_frames_of_one_call_share_a_scale_and_a_twin_that_does_not_know_errs(monkeypatch, tmp_path):
+    recipe, model = load_recipe("int8-dynamic"), model_of("encoder-decoder")
+    file = streamed(model, recipe, tmp_path)
+    right = compare(file, whole(quantized_twin(model, recipe.quantize)))
+    monkeypatch.setattr(type(model.body), "at_once", ())
+    wrong = compare(file, whole(quantized_twin(model, recipe.quantize)))
+    assert wrong.noise > 100 * right.noise

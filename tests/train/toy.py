@@ -56,6 +56,9 @@ class Waves:
         right = predict(frames).mean(1).argmax(-1) == truth
         return Score("window accuracy %", 100 * float(right.mean()), True, len(truth))
 
+    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> None:
+        return None
+
     def decide(self, outputs: Array) -> np.ndarray:
         return outputs.argmax(-1)
 

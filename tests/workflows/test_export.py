@@ -22,6 +22,7 @@ from edgeseq.contract import METADATA_KEY
 from edgeseq.errors import CheckpointError, EdgeseqError, PromiseError, UsageError
 from edgeseq.export import recurrent, ring
 from edgeseq.files import sha256
+from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.runtime import StreamSession
 from edgeseq.tasks import load_task, restored_name
@@ -232,6 +233,18 @@ def test_what_was_exported_passes_its_check(family, bundle_of):
     assert check_bundle(bundle_of[family]).ok
 
 
+@pytest.mark.parametrize(
+    "spec", [HybridSpec(width=8, feed_forward=8, heads=2, window=16), LSTMSpec(9, projection=4)]
+)
+def test_several_kinds_of_layers_are_exported_and_pass_the_check_too(spec, walk, tmp_path):
+    random_checkpoint(spec, str(walk)).save(tmp_path / "run")
+    bundle = export_run(tmp_path / "run", tmp_path / "bundle")
+    assert {variant.parity.steps for variant in bundle.manifest.variants.values()} == {10_000}
+    report = check_bundle(bundle)
+    assert list(report.variants) == ["fp32", "step"]
+    assert report.ok
+
+
 GATE = r"the fp32 graph differs from PyTorch by \d\.\de[-+]\d\d of the outputs' RMS at frame \d+ "
 
 
@@ -275,7 +288,7 @@ def test_second_variant_is_gated_too(run_of, monkeypatch, tmp_path):
     assert not (tmp_path / "bundle").exists()
 
 
-rotary = ring.Rings.angles
+rotary = ring.OneFrame.angles
 
 
 @pytest.mark.parametrize("at", ["gate", "manifest", "swap"])

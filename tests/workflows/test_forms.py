@@ -17,7 +17,7 @@ from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.quantize import quantize_bundle
 
 SPEC = TransformerSpec(width=8, feed_forward=8, heads=2, window=6, positions="learned")
-GATE = 2500
+GATE = 2100
 """Frames of the gate: fewer than usual, but more than a cache that grows gets."""
 
 

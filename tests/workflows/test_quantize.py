@@ -13,9 +13,10 @@ from edgeseq.check import check_bundle
 from edgeseq.errors import BundleError, EdgeseqError, PromiseError, UsageError
 from edgeseq.recipes import PRECISIONS, load_recipe
 from edgeseq.runtime import StreamModel, StreamSession
+from edgeseq.runtime.predict import is_stepped
 from edgeseq.tasks import load_task
 from edgeseq.workflows import quantize
-from edgeseq.workflows.evidence import Original, frame_by_frame, gather, is_stepped, never_reset
+from edgeseq.workflows.evidence import Original, frame_by_frame, gather, never_reset
 from edgeseq.workflows.export import ExportSettings, export_run
 from edgeseq.workflows.producer import producer
 from edgeseq.workflows.quantize import fp32_name, quantize_bundle, twin_name

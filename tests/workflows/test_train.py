@@ -1,12 +1,15 @@
 """What is typed becomes sizes and settings; the report has the baselines beside the score."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from edgeseq.errors import UsageError
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
+from edgeseq.report.text import training_table
 from edgeseq.workflows import train as module
 from edgeseq.workflows.export import export_run
 from edgeseq.workflows.train import TrainRequest, TuneRequest, fine_tune, train
@@ -34,7 +37,7 @@ def spec_of(walk, **request):
 
 
 @pytest.mark.parametrize("params", [3_000, 50_000])
-@pytest.mark.parametrize("family", ["lstm", "gru", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", "gru", "hybrid", "transformer"])
 def test_params_are_filled_but_never_exceeded(family, params, walk):
     spec, _ = spec_of(walk, model=family, params=params)
     assert 0.9 * params < spec.parameters(inputs=4, outputs=3) <= params
@@ -42,6 +45,9 @@ def test_params_are_filled_but_never_exceeded(family, params, walk):
 
 def test_explicit_sizes_override_params(walk):
     assert spec_of(walk, sizes={"hidden": 9})[0] == LSTMSpec(hidden=9, layers=2)
+    spec, _ = spec_of(walk, params=9_000, sizes={"projection": 8})
+    assert spec.projection == 8
+    assert 0.97 * 9_000 < spec.parameters(inputs=4, outputs=3) <= 9_000
     spec, _ = spec_of(walk, model="transformer", sizes={"width": 24, "heads": 3, "window": 7})
     assert spec == TransformerSpec(width=24, feed_forward=96, heads=3, window=7)
     sizes = {"width": 24, "feed_forward": 10}
@@ -59,12 +65,12 @@ def test_settings_are_passed_on(walk):
     [
         (
             {"sizes": {"window": 8}},
-            "window is no size of a lstm; it has: dropout, hidden, layers",
+            "window is no size of a lstm; it has: dropout, hidden, layers, projection",
         ),
         (
             {"model": "transformer", "sizes": {"hidden": 8}},
             "hidden is no size of a transformer; it has: "
-            "dropout, feed_forward, heads, layers, width, window",
+            "dropout, feed_forward, heads, layers, positions, width, window",
         ),
         (
             {"model": "transformer", "sizes": {"width": 12}},
@@ -100,13 +106,28 @@ def test_report_as_json(report, walk):
         "baselines", "tuned_for", "before",
     ]  # fmt: skip
     assert (table["task"], table["family"], table["seed"]) == (str(walk), "lstm", 3)
-    assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2}
+    assert table["spec"] == {"hidden": 5, "layers": 1, "dropout": 0.2, "projection": 0}
     assert table["parameters"] == LSTMSpec(5, 1).parameters(4, 3) == 238
     assert set(table["scores"]) == {"validation", "test"}
     assert set(table["baselines"]) == {"majority class", "random forest"}
     counts = {table["scores"]["test"]["count"], *(b["count"] for b in table["baselines"].values())}
     assert counts == {36}, "all are judged on the same windows"
     assert (table["tuned_for"], table["before"]) == (None, {})
+    streams = [table["scores"]["test"]["streamed"]]
+    streams += [score["streamed"] for score in table["baselines"].values()]
+    assert [stream["sequences"] for stream in streams] == [3] * 3
+    assert table["baselines"]["majority class"]["streamed"]["undecided"] == pytest.approx(200 / 3)
+    assert table["scores"]["validation"]["streamed"] is None
+
+
+def test_table_has_scores_and_what_becomes_of_them_in_a_stream(report):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(training_table(report))
+    table = console.export_text()
+    for name in ("majority class", "random forest", "lstm, 238 parameters"):
+        assert table.count(f"\n{name}") == 2
+    assert "as one stream, never reset" in table
+    assert "3 sequences in 36 s of signal; a decision counts once it has held for 0.12 s" in table
 
 
 def test_run_is_on_disk(report):

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from edgeseq.bench.machine import Machine
@@ -16,6 +15,7 @@ from edgeseq.report.demo import (
     VariantReport,
 )
 from edgeseq.runtime import StreamModel
+from edgeseq.runtime.predict import Predictor
 from edgeseq.tasks.base import Predict, Recording, Score, Task
 from edgeseq.workflows.accuracy import as_accuracy
 from edgeseq.workflows.demo.build import describe, read_run
@@ -28,7 +28,7 @@ Scores = tuple[Score, tuple[RecordingScore, ...]]
 
 def score_variant(bundle: Bundle, name: str, task: Task, recordings: Sequence[Recording]) -> Scores:
     """Score a variant as an app runs it: on all `recordings` together, and on each."""
-    predict = partial(frame_by_frame, StreamModel.load(bundle.path, variant=name))
+    predict = Predictor(StreamModel.load(bundle.path, variant=name), frame_by_frame)
     scores = [(recording, _score_one(predict, task, recording)) for recording in recordings]
     known = [(recording, score) for recording, score in scores if score is not None]
     alone = tuple(

@@ -16,7 +16,7 @@ from edgeseq.bundle import Bundle
 from edgeseq.claims.latency import PositionCurve
 from edgeseq.contract import SessionSettings
 from edgeseq.runtime import StreamSession
-from edgeseq.workflows.evidence import is_stepped
+from edgeseq.runtime.predict import is_stepped
 
 POSITIONS = (1, 8, 16, 32, 64, 128, 256)
 """Frames seen: from the first one to well beyond the attention window."""
