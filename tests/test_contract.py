@@ -82,7 +82,8 @@ def test_unknown_and_missing_keys():
         read(table)
     assert str(error.value) == (
         'x.onnx: its contract is damaged: frame.scale: unknown key; did you mean "samples"?; '
-        "form: missing; expected one of 'step', 'sequence'. Export again"
+        "form: missing; expected one of 'step', 'sequence', "
+        "'recompute', 'growing-cache'. Export again"
     )
 
 

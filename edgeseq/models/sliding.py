@@ -18,7 +18,7 @@ from edgeseq.export.ends import Built, Ends
 from edgeseq.export.recent import Recent
 from edgeseq.models.family import Body
 
-BATCH = 2048
+BATCH = 256
 """Windows that are computed at once where every frame is asked for: they bound the memory."""
 HOPS = 4
 """Windows a window's length that are asked for in training. All of them would cost W times what one

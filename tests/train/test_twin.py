@@ -19,7 +19,6 @@ from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
-from edgeseq.models.vit import ViTSpec
 from edgeseq.quantize.file import quantize_file
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel
@@ -35,7 +34,6 @@ SPECS = {
     "hybrid": HybridSpec(24, 40, heads=2, window=24, dropout=0.5),
     "transformer": TransformerSpec(40, 80, heads=2, window=24, dropout=0.5),
     "encoder": EncoderSpec(16, 40, heads=2, window=10, dropout=0.5),
-    "vit": ViTSpec(16, 40, heads=2, window=10, dropout=0.5, patch=5),
     "cnn": CNNSpec(20, window=10, dropout=0.5),
     "encoder-decoder": EncoderDecoderSpec(40, 80, source=12, heads=2, window=24, dropout=0.5),
 }
@@ -141,7 +139,7 @@ NAMES = {
     "lstm-projected": RECURRENT | {"P0", "P1"},
     "gru": RECURRENT,
     "hybrid": RECURRENT | BLOCKS,
-    **dict.fromkeys(("transformer", "encoder", "vit"), BLOCKS | {"head"}),
+    **dict.fromkeys(("transformer", "encoder"), BLOCKS | {"head"}),
     "cnn": {"head", *(f"convolutions.{n}.patches" for n in range(3))},
 }
 NAMES["encoder-decoder"] = NAMES["transformer"] | {
