@@ -7,6 +7,8 @@ first frame on: each of its blocks first asks the source, if that is complete, t
 before. Frame `source - 1` is the first that sees the source, all of it; so there is an output at
 every frame, and each follows from frames up to its own.
 
+Nothing replaces the source before a reset: a stream that began badly is to be reset.
+
 Sizes: N streams, T frames, F values per frame, S source frames, D width, H heads, K = D / H,
 M feed-forward units, W window, C outputs.
 """
