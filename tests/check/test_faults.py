@@ -86,7 +86,7 @@ def write_without_waiting(model):
         cut = next(n for n in nodes if n.op_type == "Slice" and n.input[0] == reader.output[0])
         write = next(n for n in nodes if n.op_type == "ScatterND" and n.input[2] == cut.output[0])
         start = f"{cut.output[0]}_start"  # behind the ring began at max(T, W); less W in the chunk
-        sub = helper.make_node("Sub", [cut.input[1], "window"], [start])
+        sub = helper.make_node("Sub", [cut.input[1], "least"], [start])
         cut.input[:] = [reader.input[1], start, *cut.input[2:]]
         for node in (cut, write):
             nodes.remove(node)
