@@ -147,6 +147,7 @@ def lost(bundle: Bundle) -> dict[str, Any]:
     variant = bundle.variant("step-int8")
     assert variant.paired is not None, "the task's data is here"
     assert variant.census is not None, "it is quantized"
+    assert variant.parity is not None, "it was gated"
     paired = variant.paired
     return {
         "drop": paired.drop,
@@ -155,6 +156,8 @@ def lost(bundle: Bundle) -> dict[str, Any]:
         "unit": paired.unit,
         "clusters": f"{paired.clusters} {paired.by}",
         "int8_weights": variant.census.int8_weights,
+        "changed_decisions": variant.parity.changed_decisions,
+        "steps": variant.parity.steps,
     }
 
 
@@ -228,8 +231,10 @@ The decoder needs {pair["change"]:+.1f} % ({pair["low"]:+.1f} to {pair["high"]:+
 {pair["clusters"]}) of the {ORDERS[-1]}-gram's bits: {by_module}.
 
 int8 costs {int8["drop"]:.2f} ({int8["low"]:.2f} to {int8["high"]:.2f}) {int8["unit"]} bits, over \
-{int8["clusters"]}; {int8["int8_weights"]:.0%} of the weights that multiply run in integers. The \
-table of tokens, which is the head, is stored once, in int8; loading unpacks it for look-ups.
+{int8["clusters"]}; of {int8["steps"]:,} characters in a row another one is the most likely after \
+{int8["changed_decisions"]:.2%}. {int8["int8_weights"]:.0%} of the weights that multiply run in \
+integers. The table of tokens, which is the head, is stored once, in int8; loading unpacks it for \
+look-ups.
 
 ## What the int8 file writes
 
