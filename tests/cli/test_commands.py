@@ -97,7 +97,7 @@ def test_options_that_do_not_go_together(arguments, message):
 def test_size_of_another_family_is_refused(walk, tmp_path):
     result = call("train", walk, "--model", "lstm", "--window", 8, "-o", tmp_path / "r", code=2)
     assert result.stderr.splitlines()[-1] == (
-        "Error: window is no size of a lstm; it has: dropout, hidden, layers"
+        "Error: window is no size of a lstm; it has: dropout, hidden, layers, projection"
     )
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from train.toy import FAMILIES, Foretell, Waves
+from train.toy import Foretell, Waves
 
 from edgeseq.errors import CheckpointError, EdgeseqError, ProviderError
+from edgeseq.models.cnn import CNNSpec
+from edgeseq.models.encoder import EncoderSpec
 from edgeseq.models.encoder_decoder import EncoderDecoderSpec
 from edgeseq.models.gru import GRUSpec
 from edgeseq.models.hybrid import HybridSpec
 from edgeseq.models.lstm import LSTMSpec
 from edgeseq.models.transformer import TransformerSpec
+from edgeseq.models.vit import ViTSpec
 from edgeseq.train import FitSettings, fit, load_checkpoint, predictor
 
 SPECS = {
@@ -27,7 +30,15 @@ SPECS = {
     "hybrid": HybridSpec(8, 8, heads=2, window=16),
     "transformer": TransformerSpec(16, 16, heads=2, window=16),
     "encoder-decoder": EncoderDecoderSpec(16, 16, source=5, heads=2, window=16),
+    "encoder": EncoderSpec(16, 16, heads=2, window=10),
+    "vit": ViTSpec(16, 16, heads=2, window=10, patch=2),
+    "cnn": CNNSpec(12, window=10),
 }
+QUICK = ("lstm", "transformer", "cnn")
+"""One of each kind; the others are trained where there is time."""
+FAMILIES = [
+    family if family in QUICK else pytest.param(family, marks=pytest.mark.slow) for family in SPECS
+]
 SETTINGS = FitSettings(steps=24, batch=8, crop=12, evaluate_every=4, patience=100)
 RESUME = "resume.safetensors"
 
