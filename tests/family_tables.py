@@ -110,8 +110,10 @@ def _cell(cells: list[dict], task: str, family: str) -> str:
     found = [cell for cell in cells if (cell["task"], cell["family"]) == (task, family)]
     if any(cell["refused"] for cell in found):
         return "n/a: it continues tokens"
-    if len(found) < 2:
+    if not found:
         return "not measured"
+    if len(found) == 1:
+        return f"{found[0]['fp32']:.3g} / {found[0]['int8']:.3g} (1 seed)"
     seeds = "" if len(found) >= ENOUGH else f" ({len(found)} seeds)"
     return (
         " / ".join(_interval([cell[kind] for cell in found]) for kind in ("fp32", "int8")) + seeds

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseq.contract import Output
+from edgeseq.contract import Frame, Output, predicts_next_token
 from edgeseq.errors import UsageError
 from edgeseq.measured import Parity
 
 Array = NDArray[np.float32]
 
-Decide = Callable[[Array], NDArray[Any]]
-"""Outputs `(T, C)` → one decision a frame, `(T,)`."""
+Decide = Callable[[Array, Array], NDArray[Any]]
+"""Two outputs `(T, C)` → how likely their decisions differ at each frame, `(T,)`, 0 to 1."""
 
 STRETCHES = 10
 """Parts of a run over which drift is reported."""
@@ -23,9 +23,15 @@ HIGHEST_SQNR_DB = 300.0
 """What equal arrays get, and its negative what NaN gets: still numbers that JSON can hold."""
 
 
-def decision_rule(output: Output) -> Decide | None:
-    """Return how outputs become decisions: the largest logit; values decide nothing."""
-    return _largest if output.kind == "logits" else None
+def decision_rule(frame: Frame, output: Output) -> Decide | None:
+    """Return how decisions are compared; values decide nothing.
+
+    A class is the largest logit. A next token is drawn: two models that draw with the same random
+    number can take the same token but for the total variation of their distributions.
+    """
+    if output.kind != "logits":
+        return None
+    return _drawn if predicts_next_token(frame, output) else _largest
 
 
 def compare(reference: Array, outputs: Array, decide: Decide | None = None) -> Parity:
@@ -36,7 +42,7 @@ def compare(reference: Array, outputs: Array, decide: Decide | None = None) -> P
     Args:
         reference: what should have come out, frame by frame.
         outputs: what came out.
-        decide: how outputs become decisions; none: no decision can change.
+        decide: how decisions are compared; none: no decision can change.
 
     Raises:
         UsageError: the shapes differ, or there are no frames.
@@ -61,7 +67,7 @@ def compare(reference: Array, outputs: Array, decide: Decide | None = None) -> P
 
 
 def _changed(reference: Array, outputs: Array, decide: Decide | None) -> float:
-    return 0.0 if decide is None else float(np.mean(decide(reference) != decide(outputs)))
+    return 0.0 if decide is None else float(np.mean(decide(reference, outputs)))
 
 
 def _rms(array: NDArray[np.floating]) -> float:
@@ -74,6 +80,20 @@ def _decibels(signal: float, noise: float) -> float:
     return min(HIGHEST_SQNR_DB, 20 * math.log10(signal / noise))
 
 
-def _largest(outputs: Array) -> NDArray[Any]:
-    decisions: NDArray[Any] = outputs.argmax(axis=-1)
-    return decisions
+def _largest(reference: Array, outputs: Array) -> NDArray[Any]:
+    differs: NDArray[Any] = reference.argmax(axis=-1) != outputs.argmax(axis=-1)
+    return differs
+
+
+def _drawn(reference: Array, outputs: Array) -> NDArray[Any]:
+    """Return the total variation of the softmaxes; what is not a number differs for certain."""
+    with np.errstate(invalid="ignore"):
+        apart: NDArray[Any] = np.abs(_softmax(reference) - _softmax(outputs)).sum(axis=-1) / 2
+    apart[np.isnan(apart)] = 1.0
+    return apart
+
+
+def _softmax(logits: Array) -> NDArray[np.float64]:
+    likely = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float64] = likely / likely.sum(axis=-1, keepdims=True)
+    return shares

@@ -132,7 +132,7 @@ class Subject:
 
     def compare(self, expected: Array, outputs: Array) -> Parity:
         """Measure outputs with the contract's decision rule."""
-        return compare(expected, outputs, decision_rule(self.contract.output))
+        return compare(expected, outputs, decision_rule(self.contract.frame, self.contract.output))
 
 
 def call(model: StreamModel, frames: Array, state: States) -> tuple[Array, States]:

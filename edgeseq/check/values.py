@@ -46,7 +46,7 @@ def decisions(subject: Subject) -> Finding:
         "decisions",
         parity.changed_decisions,
         subject.variant.tolerance.changed_decisions,
-        note=f"share of {parity.steps:,} frames whose class changes",
+        note=f"share of {parity.steps:,} decisions that change",
     )
 
 

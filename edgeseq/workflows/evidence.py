@@ -94,7 +94,9 @@ class Original:
     def parity(self, twin: StreamModel) -> Parity:
         """Compare what `twin` says of the stream with what the original says."""
         outputs = self.evidence.outputs(twin)
-        return compare(self.outputs, outputs, decision_rule(twin.contract.output))
+        return compare(
+            self.outputs, outputs, decision_rule(twin.contract.frame, twin.contract.output)
+        )
 
     def judge(self, twin: StreamModel, *, by_frame: bool = False) -> Judgement:
         """Compare `twin` on the stream and on the task, there by window or `by_frame`."""

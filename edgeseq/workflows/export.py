@@ -169,7 +169,7 @@ class _Export:
         parity = compare(
             whole.reshape(-1, channels),
             streamed.reshape(-1, channels),
-            decision_rule(self.task.output),
+            decision_rule(self.task.frame, self.task.output),
         )
         limit = self.recipe.tolerance.relative_error
         if not parity.relative_error <= limit:

@@ -160,7 +160,9 @@ def test_fp16_agrees_with_fp32(halved):
         for variant in (name, exact):
             with StreamSession(load(halved, variant)) as session:
                 outputs[variant] = np.stack([session.step(frame) for frame in frames])
-        rule = decision_rule(halved.variant(name).contract.output)
+        rule = decision_rule(
+            halved.variant(name).contract.frame, halved.variant(name).contract.output
+        )
         parity = compare(outputs[exact], outputs[name], rule)
         limit = halved.variant(name).tolerance
         assert 0 < parity.relative_error < limit.relative_error

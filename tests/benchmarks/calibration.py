@@ -84,7 +84,7 @@ def arms(task: Task) -> dict[str, Calibration]:
 def judged(reference: Outputs, outputs: Outputs, evidence: Evidence, name: str) -> dict[str, float]:
     """Compare with fp32 young and old states, and on the task."""
     frames, task = evidence.frames, evidence.task
-    decide = decision_rule(task.output)
+    decide = decision_rule(task.frame, task.output)
     young = frames.reshape(-1, FIRST, frames.shape[1])  # (N, 10, F)
     result: dict[str, float] = {}
     for when, fed, last in (("10", young, FIRST), ("10000", frames[None], LAST)):

@@ -157,7 +157,8 @@ def rows_of(
     bundle: Bundle, files: list[File], cpu: str, outputs: dict[str, Array], here: dict[str, Array]
 ) -> Iterator[Row]:
     """Compare one CPU's outputs of a bundle with those of this machine, and with its fp32."""
-    decide = decision_rule(bundle.variant().contract.output)
+    contract = bundle.variant().contract
+    decide = decision_rule(contract.frame, contract.output)
     for file in files:
         for call in calls(bundle, file.graph):
             name = f"{file.bundle}|{file.graph}|{file.recipe}|{call}"

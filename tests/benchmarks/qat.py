@@ -165,7 +165,7 @@ def judged(task: Task, found: Checkpoint, before: Checkpoint, recipe: Recipe) ->
         score = task.score(partial(frame_by_frame, model), test)
         outputs, own = (frame_by_frame(m, frames)[0] for m in (model, fp32))
         old = frame_by_frame(exported(task, before, Path(folder, "before.onnx")), frames)[0]
-    rule = decision_rule(task.output)
+    rule = decision_rule(task.frame, task.output)
     return {
         "accuracy": plain(score),
         "against its own fp32": rounding(compare(own, outputs, rule)),

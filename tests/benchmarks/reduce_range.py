@@ -103,7 +103,8 @@ def measure(bundle: Bundle, evidence: Evidence, rounds: int, folder: Path) -> It
         ],
         HotSettings(rounds=rounds),
     )
-    decide = decision_rule(bundle.variant().contract.output)
+    contract = bundle.variant().contract
+    decide = decision_rule(contract.frame, contract.output)
     for name, (path, _) in chosen.items():
         yield Form(
             bundle=f"{bundle.manifest.name} {bundle.manifest.origin.parameters // 1000}k",

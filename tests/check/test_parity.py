@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from edgeseq.check import compare, decision_rule
-from edgeseq.contract import Output
+from edgeseq.contract import Frame, Output
 from edgeseq.errors import UsageError
 
-LOGITS = decision_rule(Output(kind="logits", labels=("a", "b")))
+FRAME = Frame(("x",), ("V",), 1.0)
+LOGITS = decision_rule(FRAME, Output(kind="logits", labels=("a", "b")))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_short_runs_have_fewer_stretches(reference):
 
 
 def test_values_decide_nothing():
-    assert decision_rule(Output(kind="value", labels=("x",))) is None
+    assert decision_rule(FRAME, Output(kind="value", labels=("x",))) is None
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,15 @@ def test_values_decide_nothing():
 def test_other_shapes_are_refused(left, right):
     with pytest.raises(UsageError, match=r"^cannot compare outputs \(.*\) with \(.*\)$"):
         compare(np.zeros(left, np.float32), np.zeros(right, np.float32))
+
+
+def test_a_next_token_is_drawn():
+    """Of two tokens, 0.6 against 0.4 and 0.9 against 0.1: three draws in ten must differ."""
+    letters = ("a", "b")
+    frame = Frame(("letter",), ("token",), 1.0, vocabulary=letters)
+    decide = decision_rule(frame, Output(kind="logits", labels=letters))
+    reference = np.log([[0.6, 0.4], [0.6, 0.4]]).astype(np.float32)
+    outputs = np.log([[0.9, 0.1], [0.6, 0.4]]).astype(np.float32)
+    assert compare(reference, outputs, decide).changed_decisions == pytest.approx(0.15, abs=1e-6)
+    outputs[1] = np.nan
+    assert compare(reference, outputs, decide).changed_decisions == pytest.approx(0.65, abs=1e-6)

@@ -103,7 +103,7 @@ def test_cpu_parity_with_pytorch(halved):
     frames = bundle.reference["frames"].astype(np.float32)
     with StreamSession(target) as session:
         outputs = np.stack([session.step(frame) for frame in frames])
-        rule = decision_rule(session.contract.output)
+        rule = decision_rule(session.contract.frame, session.contract.output)
     parity = compare(bundle.reference["outputs"], outputs, rule)
     assert 1e-5 < parity.relative_error < RECIPE.tolerance.relative_error / 10
     assert parity.noise < RECIPE.tolerance.noise / 10
@@ -117,7 +117,7 @@ def test_parity_where_every_value_is_rounded(halved):
     contract = bundle.variant(name).contract
     outputs = evaluate(target, contract, frames)
     reference = bundle.reference["outputs"][:256]
-    parity = compare(reference, outputs, decision_rule(contract.output))
+    parity = compare(reference, outputs, decision_rule(contract.frame, contract.output))
     assert 1e-4 < parity.relative_error < RECIPE.tolerance.relative_error / 5
     assert parity.noise < RECIPE.tolerance.noise / 5
     assert parity.changed_decisions == 0
@@ -132,7 +132,11 @@ def test_a_border_in_fp16_would_break_the_promise(tmp_path):
         exact = np.stack([session.step(frame) for frame in frames])
         session.reset()
         outputs = np.stack([session.step(frame) for frame in rounded]).astype(np.float16)
-    parity = compare(exact, outputs.astype(np.float32), decision_rule(session.contract.output))
+    parity = compare(
+        exact,
+        outputs.astype(np.float32),
+        decision_rule(session.contract.frame, session.contract.output),
+    )
     assert parity.noise > 1.5e-4, "of which all of fp16 between the weights has 0.9e-4"
 
 
