@@ -38,13 +38,13 @@ def _family(row: dict) -> list[str]:
     fp32, int8, promises = row["fp32"], row["int8"], row["promises"]
     exact = [parity for name, parity in row["parity"].items() if "int8" not in name]
     assert min(parity["steps"] for parity in exact) >= 10_000
-    files = (size for name, size in row["variants"].items() if "int8" not in name)
+    files = (item for item in row["variants"].items() if "int8" not in item[0])
     return [
         f"`{row['family']}`",
         f"`{row['task']}`, {row['parameters']:,} parameters: {_score(fp32)}",
         _beats(row),
         f"{row['state bytes']:,} B of state",
-        ", ".join(f"{size / 1024:.0f} KiB" for size in files),
+        ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files),
         f"{row['int8 weights']:.0%} of weights: {_score(int8)}",
         _error(max(parity["relative_error"] for parity in exact)),
         _promise(promises["chunks"]),
@@ -80,10 +80,13 @@ def _promise(found: dict) -> str:
 
 
 def _unlimited(found: dict) -> str:
+    """Return how long its stream was, how the end was like the start, and how far ahead."""
     frames = f"10^{math.log10(found['frames']):.0f} frames"
     if found["repeats_from"] is not None:
-        return f"{frames}, then for ever: its state repeats bit for bit"
-    return f"{frames}: the last as the first to {_error(found['difference'])}"
+        like = "its state repeats bit for bit, so for ever"
+    else:
+        like = f"the last as the first to {_error(found['difference'])}"
+    return f"{frames}: {like}; set to frame 10^12: {_error(found['far_ahead'])}"
 
 
 def accuracy_table() -> str:
