@@ -144,7 +144,7 @@ def test_sequence_bundle_has_no_state(family, run_of, tmp_path):
     call("check", bundle)
 
 
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["lstm", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_quantize_check_bench(family, run_of, tmp_path):
     bundle = tmp_path / "bundle"
     call("export", run_of[family], "-o", bundle)
