@@ -1,5 +1,6 @@
 """Sizes of the recurrent families: stacked layers of gates, and a linear head."""
 
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Self
 
@@ -59,7 +60,5 @@ class RecurrentSpec(Spec):
                 f"{cls.noun} with {inputs} inputs and {outputs} outputs cannot have only "
                 f"{parameters} parameters; try --params {count(least + 1)}"
             )
-        hidden = least
-        while count(hidden + 1) <= parameters:
-            hidden += 1
-        return cls(hidden, **sizes)
+        fitting = bisect_right(range(least, parameters + 1), parameters, key=count)
+        return cls(least + fitting - 1, **sizes)
