@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeseq.errors import UsageError
 from edgeseq.export.layers import linear, norm
 from edgeseq.graph.build import GraphBuilder
 from edgeseq.models.family import Spec
-from edgeseq.models.sizes import check_sizes
+from edgeseq.models.sizes import block_parameters, check_sizes, too_few
 from edgeseq.models.sliding import Sliding
 
 _STEP, _HEADS = 8, 4
@@ -60,7 +59,7 @@ class BidirectionalSpec(Spec):
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
-        block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
+        block = block_parameters(self.width, self.feed_forward)
         tokens, values = self.tokens(inputs)
         return (values + 1 + tokens + 2 + outputs) * self.width + self.layers * block
 
@@ -94,10 +93,8 @@ class BidirectionalSpec(Spec):
             if least(width, layers) <= parameters:
                 more = (parameters - least(width, layers)) // (2 * width * layers)
                 return cls(**sizes(width, 1 + more, layers))
-        raise UsageError(
-            f"{cls.noun} with {inputs} inputs, {outputs} outputs and a window of {window} cannot "
-            f"have only {parameters} parameters; try --params {least(_STEP, 1)}"
-        )
+        what = f"{cls.noun} with {inputs} inputs, {outputs} outputs and a window of {window}"
+        raise too_few(what, parameters, least(_STEP, 1))
 
 
 class WholeAttention(nn.Module):

@@ -11,18 +11,18 @@ C outputs.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeseq.errors import UsageError
 from edgeseq.export.ends import Ends
 from edgeseq.export.layers import linear, norm
 from edgeseq.graph.build import GraphBuilder
 from edgeseq.models.family import Family, Spec
-from edgeseq.models.sizes import check_sizes
+from edgeseq.models.sizes import check_sizes, largest, too_few
 from edgeseq.models.sliding import Sliding
 
 STRIDE = 2
@@ -69,19 +69,16 @@ class CNNSpec(Spec):
     @classmethod
     def sized(cls, parameters: int, inputs: int, outputs: int, context: int = 64) -> Self:
         """Return the three-layer network with the most channels; its window is `context`."""
+        of = partial(cls, window=max(2, context))
 
-        def of(channels: int) -> "CNNSpec":
-            return cls(channels, window=max(2, context))
+        def count(channels: int) -> int:
+            return of(channels).parameters(inputs, outputs)
 
-        channels = 1
-        while of(channels + 1).parameters(inputs, outputs) <= parameters:
-            channels += 1
-        if of(channels).parameters(inputs, outputs) > parameters:
-            raise UsageError(
-                f"a CNN with {inputs} inputs and {outputs} outputs cannot have only {parameters} "
-                f"parameters; try --params {of(2).parameters(inputs, outputs)}"
-            )
-        return cls(channels, window=max(2, context))
+        channels = largest(count, parameters)
+        if not channels:
+            what = f"a CNN with {inputs} inputs and {outputs} outputs"
+            raise too_few(what, parameters, count(2))
+        return of(channels)
 
 
 class Convolution(nn.Module):

@@ -20,6 +20,7 @@ from edgeseq.export.layers import norm
 from edgeseq.models.attention import write_window
 from edgeseq.models.family import Family
 from edgeseq.models.positions import position_parameters
+from edgeseq.models.sizes import block_parameters
 from edgeseq.models.stack import Stack
 from edgeseq.models.transformer import TransformerSpec
 
@@ -37,7 +38,7 @@ class DecoderSpec(TransformerSpec):
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
-        block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
+        block = block_parameters(self.width, self.feed_forward)
         table = 0 if inputs == outputs else inputs
         ends = (table + outputs + 2) * self.width
         return ends + self.layers * block + position_parameters(self)

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgeseq.contract import Form
-from edgeseq.errors import UsageError
 from edgeseq.export.ends import Built, Ends, Size
 from edgeseq.export.layers import linear, norm
 from edgeseq.export.source import Source, Whole
@@ -33,7 +32,7 @@ from edgeseq.graph.build import GraphBuilder
 from edgeseq.models.attention import Attention, Block, final_position, write_window
 from edgeseq.models.family import Body, Family, Spec
 from edgeseq.models.positions import width_mistakes
-from edgeseq.models.sizes import check_sizes
+from edgeseq.models.sizes import block_parameters, check_sizes, too_few
 
 SHARE = 4
 """One frame of so many in a window is source, unless asked otherwise: of the crops of a forecast
@@ -72,7 +71,7 @@ class EncoderDecoderSpec(Spec):
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
-        block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
+        block = block_parameters(self.width, self.feed_forward)
         cross = 4 * self.width**2 + 2 * self.width
         ends = (inputs + 1 + outputs + 4 + self.source) * self.width
         return ends + self.encoder_layers * block + self.layers * (block + cross)
@@ -94,10 +93,8 @@ class EncoderDecoderSpec(Spec):
                 if room >= 0:
                     more = room // (2 * wide * (cls.encoder_layers + layers))
                     return cls(wide, 1 + more, **shape)
-        raise UsageError(
-            f"an encoder-decoder with {inputs} inputs and {outputs} outputs cannot have only "
-            f"{parameters} parameters; try --params {parameters - room}"
-        )
+        what = f"an encoder-decoder with {inputs} inputs and {outputs} outputs"
+        raise too_few(what, parameters, parameters - room)
 
 
 class Bidirectional(Attention):

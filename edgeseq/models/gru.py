@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from edgeseq.contract import Form
 from edgeseq.export.ends import Built, Ends
-from edgeseq.export.recurrent import Recurrent
 from edgeseq.models.family import Body, Family
-from edgeseq.models.recurrent import RecurrentSpec
+from edgeseq.models.recurrent import RecurrentSpec, write_recurrent
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,7 @@ class GRU(Body):
     def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
         """Write the graph: one operator a layer, whose states are the graph's."""
         del newest  # no newer operator makes it faster
-        graph = ends.graph
-        x = graph.op("Transpose", ends.frames(), perm=[1, 0, 2])  # the operator wants (T, N, I)
-        layers = Recurrent(graph, ends.size, stateful=form == "step")
-        x = layers.write(x, self.gru)  # (T, N, H)
-        y = ends.head(x, self.head.weight, self.head.bias)
-        return Built(graph.op("Transpose", y, perm=[1, 0, 2]), tuple(layers.states))
+        return write_recurrent(ends, self.gru, self.head, stateful=form == "step")
 
 
 FAMILY = Family(GRUSpec, GRU)

@@ -20,7 +20,6 @@ from typing import Self, cast
 from torch import Tensor, nn
 
 from edgeseq.contract import Form
-from edgeseq.errors import UsageError
 from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import linear, norm
 from edgeseq.export.recurrent import Recurrent
@@ -29,7 +28,7 @@ from edgeseq.graph.build import GraphBuilder
 from edgeseq.models.attention import Block, final_position, write_window
 from edgeseq.models.family import Body, Family, Spec
 from edgeseq.models.positions import position_parameters, positions_of, width_mistakes
-from edgeseq.models.sizes import check_sizes
+from edgeseq.models.sizes import block_parameters, check_sizes, too_few
 
 _NARROW = 16
 """Below this width there are half as many heads, so that each has at least two values."""
@@ -60,10 +59,9 @@ class HybridSpec(Spec):
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters: LSTM gates with two biases, attention, network, norms."""
         recurrent = 8 * self.width**2 + 8 * self.width
-        block = 4 * self.width**2 + 2 * self.width * self.feed_forward
-        ends = (inputs + 1 + outputs) * self.width + position_parameters(self)
-        norms = (3 * self.layers + 1) * 2 * self.width
-        return ends + norms + self.layers * (recurrent + block)
+        layer = recurrent + 2 * self.width + block_parameters(self.width, self.feed_forward)
+        ends = (inputs + 1 + outputs + 2) * self.width + position_parameters(self)
+        return ends + self.layers * layer
 
     @classmethod
     def sized(
@@ -79,10 +77,8 @@ class HybridSpec(Spec):
         spec = made(cls.heads, 1, heads=cls.heads // 2)
         least = spec.parameters(inputs, outputs)
         if least > parameters:
-            raise UsageError(
-                f"a hybrid with {inputs} inputs and {outputs} outputs cannot have only "
-                f"{parameters} parameters; try --params {least}"
-            )
+            what = f"a hybrid with {inputs} inputs and {outputs} outputs"
+            raise too_few(what, parameters, least)
         for width in chain(range(cls.heads, _NARROW, cls.heads), count(_NARROW, 2 * cls.heads)):
             heads = cls.heads if width >= _NARROW else cls.heads // 2
             wider = made(width, width, heads=heads)

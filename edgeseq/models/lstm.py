@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from edgeseq.contract import Form
 from edgeseq.export.ends import Built, Ends
-from edgeseq.export.recurrent import Recurrent
 from edgeseq.models.family import Body, Family
-from edgeseq.models.recurrent import RecurrentSpec
+from edgeseq.models.recurrent import RecurrentSpec, write_recurrent
 from edgeseq.models.sizes import check_sizes
 
 
@@ -100,12 +99,7 @@ class LSTM(Body):
     def write(self, ends: Ends, form: Form, *, newest: bool) -> Built:
         """Write the graph; the layers' states are its own."""
         del newest  # no newer operator makes it faster
-        graph = ends.graph
-        x = graph.op("Transpose", ends.frames(), perm=[1, 0, 2])  # the operator wants (T, N, I)
-        layers = Recurrent(graph, ends.size, stateful=form == "step")
-        x = layers.write(x, self.lstm)  # (T, N, P)
-        y = ends.head(x, self.head.weight, self.head.bias)
-        return Built(graph.op("Transpose", y, perm=[1, 0, 2]), tuple(layers.states))
+        return write_recurrent(ends, self.lstm, self.head, stateful=form == "step")
 
 
 FAMILY = Family(LSTMSpec, LSTM)

@@ -1,12 +1,14 @@
-"""Sizes of the recurrent families: stacked layers of gates, and a linear head."""
+"""What the recurrent families share, stacked layers of gates and a linear head: sizes, graph."""
 
-from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Self
 
-from edgeseq.errors import UsageError
+from torch import nn
+
+from edgeseq.export.ends import Built, Ends
+from edgeseq.export.recurrent import Recurrent
 from edgeseq.models.family import Spec
-from edgeseq.models.sizes import check_sizes
+from edgeseq.models.sizes import check_sizes, largest, too_few
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,20 @@ class RecurrentSpec(Spec):
         def count(hidden: int) -> int:
             return cls(hidden, **sizes).parameters(inputs, outputs)
 
-        if count(least) > parameters:
-            raise UsageError(
-                f"{cls.noun} with {inputs} inputs and {outputs} outputs cannot have only "
-                f"{parameters} parameters; try --params {count(least + 1)}"
-            )
-        fitting = bisect_right(range(least, parameters + 1), parameters, key=count)
-        return cls(least + fitting - 1, **sizes)
+        hidden = largest(count, parameters, least)
+        if hidden < least:
+            what = f"{cls.noun} with {inputs} inputs and {outputs} outputs"
+            raise too_few(what, parameters, count(least + 1))
+        return cls(hidden, **sizes)
+
+
+def write_recurrent(
+    ends: Ends, layers: nn.LSTM | nn.GRU, head: nn.Linear, *, stateful: bool
+) -> Built:
+    """Write the graph of layers and head: one operator a layer, whose states are the graph's."""
+    graph = ends.graph
+    x = graph.op("Transpose", ends.frames(), perm=[1, 0, 2])  # the operator wants (T, N, I)
+    recurrent = Recurrent(graph, ends.size, stateful=stateful)
+    x = recurrent.write(x, layers)  # (T, N, H)
+    y = ends.head(x, head.weight, head.bias)
+    return Built(graph.op("Transpose", y, perm=[1, 0, 2]), tuple(recurrent.states))

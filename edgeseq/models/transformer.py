@@ -17,14 +17,13 @@ from typing import Self
 from torch import Tensor, nn
 
 from edgeseq.contract import Form
-from edgeseq.errors import UsageError
 from edgeseq.export.ends import Built, Ends
 from edgeseq.export.layers import linear, norm
 from edgeseq.families import PositionKind
 from edgeseq.models.attention import write_window
 from edgeseq.models.family import Family, Spec
 from edgeseq.models.positions import position_parameters, width_mistakes
-from edgeseq.models.sizes import check_sizes
+from edgeseq.models.sizes import block_parameters, check_sizes, too_few
 from edgeseq.models.stack import Stack
 
 
@@ -50,7 +49,7 @@ class TransformerSpec(Spec):
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Count trainable parameters."""
-        block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 4 * self.width
+        block = block_parameters(self.width, self.feed_forward)
         ends = (inputs + 1 + outputs + 2) * self.width
         return ends + self.layers * block + position_parameters(self)
 
@@ -75,10 +74,8 @@ class TransformerSpec(Spec):
         while width > step and least(width) > parameters:  # wide frames leave less for the blocks
             width -= step
         if least(width) > parameters:
-            raise UsageError(
-                f"a Transformer with {inputs} inputs and {outputs} outputs cannot have only "
-                f"{parameters} parameters; try --params {least(width)}"
-            )
+            what = f"a Transformer with {inputs} inputs and {outputs} outputs"
+            raise too_few(what, parameters, least(width))
         more = (parameters - least(width)) // (2 * width * cls.layers)
         return made(width, 1 + more)
 
