@@ -31,6 +31,16 @@ def linear(
     return graph.op("Add", y, graph.constant(values[None, None], f"{name}_bias"))
 
 
+def query_scale(width: int, heads: int) -> NDArray[np.float64]:
+    """Return the factors `(3 D,)` of a joint map's outputs, 1/sqrt(K) for queries, else 1.
+
+    In the weights they are a node less a block.
+    """
+    scale = np.ones(3 * width)
+    scale[:width] = (width / heads) ** -0.5
+    return scale
+
+
 def norm(graph: GraphBuilder, x: str, layer: "nn.LayerNorm", name: str, scale: float = 1.0) -> str:
     """Normalise the last axis of `x`, and multiply by `scale`."""
     parts = [

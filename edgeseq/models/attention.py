@@ -5,7 +5,6 @@ Sizes: N streams, T frames, D width, H heads, K = D / H, M feed-forward units, W
 
 from typing import Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,37 +14,27 @@ from edgeseq.errors import UsageError
 from edgeseq.export.attention import AttentionSizes, Chunk, Distances, Window
 from edgeseq.export.ends import Size
 from edgeseq.export.growing import Growing
-from edgeseq.export.layers import linear, norm
+from edgeseq.export.layers import linear, norm, query_scale
 from edgeseq.export.positions import rotary_angles
 from edgeseq.export.recompute import Recomputed
 from edgeseq.export.ring import AnyChunk, OneFrame
 from edgeseq.graph.build import GraphBuilder
+from edgeseq.models.blocks import Attending, Parts, PartSizes
 
 
-class BlockSizes(AttentionSizes, Protocol):
+class BlockSizes(AttentionSizes, PartSizes, Protocol):
     """Sizes of a block."""
 
-    @property
-    def feed_forward(self) -> int:
-        """Units of its feed-forward network."""
 
-    @property
-    def dropout(self) -> float:
-        """Of attention and after each part, while training."""
-
-
-class Attention(nn.Module):
+class Attention(Attending):
     """Causal self-attention over the last W frames."""
 
     cos: Tensor
     sin: Tensor
 
     def __init__(self, spec: BlockSizes) -> None:
-        super().__init__()
-        self.heads, self.window, self.positions = spec.heads, spec.window, spec.positions
-        self.dropout = spec.dropout
-        self.qkv = nn.Linear(spec.width, 3 * spec.width, bias=False)
-        self.out = nn.Linear(spec.width, spec.width, bias=False)
+        super().__init__(spec, spec.heads)
+        self.window, self.positions = spec.window, spec.positions
         if spec.positions == "rotary":
             angles = torch.from_numpy(rotary_angles(spec.window, spec.width // spec.heads))
             self.register_buffer("cos", angles.cos().float(), persistent=False)  # (2 W, K / 2)
@@ -122,23 +111,15 @@ class Attention(nn.Module):
         return biases.masked_fill(~seen, -torch.inf)
 
 
-class Block(nn.Module):
-    """Attention and a feed-forward network, each behind a norm and beside a residual."""
+class Block(Parts[Attention]):
+    """A block whose attention sees the last W frames."""
 
     def __init__(self, spec: BlockSizes, attention: type[Attention] = Attention) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(spec.width)
-        self.attention = attention(spec)
-        self.norm2 = nn.LayerNorm(spec.width)
-        self.up = nn.Linear(spec.width, spec.feed_forward, bias=False)
-        self.down = nn.Linear(spec.feed_forward, spec.width, bias=False)
-        self.dropout = nn.Dropout(spec.dropout)
+        super().__init__(spec, attention(spec))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, T, D)` to `(N, T, D)`."""
-        x = x + self.dropout(self.attention(self.norm1(x)))
-        y: Tensor = x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))  # (N, T, M) inside
-        return y
+        return self.rest(x, self.attention(self.norm1(x)))
 
     def final_state(self, x: Tensor, layer: int) -> dict[str, Tensor]:
         """Return the rings of keys and values after all of `x` `(N, T, D)`, by name."""
@@ -163,16 +144,11 @@ class Block(nn.Module):
     ) -> str:
         """Write the block into a graph; `window` is how it attends, `stack` the list it is in."""
         attention, name = self.attention, f"{stack}.{layer}"
-        # The attention scale 1/sqrt(K) lies in the query weights: one node less a block.
-        scale = np.ones(attention.qkv.out_features)
-        scale[: len(scale) // 3] = (len(scale) // 3 / attention.heads) ** -0.5
+        scale = query_scale(attention.qkv.in_features, attention.heads)
         y = norm(graph, x, self.norm1, f"{name}.norm1")
         qkv = linear(graph, y, attention.qkv, f"{name}.attention.qkv", scale)  # (N, T, 3 D)
         y = window.attend(layer, qkv, attention.biases())  # (N, T, D)
-        x = graph.op("Add", x, linear(graph, y, attention.out, f"{name}.attention.out"))
-        y = norm(graph, x, self.norm2, f"{name}.norm2")
-        y = graph.op("Relu", linear(graph, y, self.up, f"{name}.up"))  # (N, T, M)
-        return graph.op("Add", x, linear(graph, y, self.down, f"{name}.down"))
+        return self.write_rest(graph, x, y, name)
 
 
 _WINDOWS: dict[Form, type[Window]] = {

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeseq.export.layers import linear, norm
+from edgeseq.export.layers import linear, norm, query_scale
 from edgeseq.graph.build import GraphBuilder
+from edgeseq.models.blocks import Attending, Parts
 from edgeseq.models.family import Spec
 from edgeseq.models.sizes import block_parameters, check_sizes, too_few
 from edgeseq.models.sliding import Sliding
@@ -97,14 +97,11 @@ class BidirectionalSpec(Spec):
         raise too_few(what, parameters, least(_STEP, 1))
 
 
-class WholeAttention(nn.Module):
+class WholeAttention(Attending):
     """Self-attention of all tokens to all."""
 
     def __init__(self, spec: BidirectionalSpec) -> None:
-        super().__init__()
-        self.heads, self.dropout = spec.heads, spec.dropout
-        self.qkv = nn.Linear(spec.width, 3 * spec.width, bias=False)
-        self.out = nn.Linear(spec.width, spec.width, bias=False)
+        super().__init__(spec, spec.heads)
 
     def forward(self, x: Tensor, at: slice) -> Tensor:
         """Map `(B, S, D)` to what the tokens `at` have found, `(B, S', D)`."""
@@ -116,43 +113,29 @@ class WholeAttention(nn.Module):
         return out
 
 
-class WholeBlock(nn.Module):
-    """Attention and a feed-forward network, each behind a norm and beside a residual."""
+class WholeBlock(Parts[WholeAttention]):
+    """A block whose attention sees all tokens."""
 
     def __init__(self, spec: BidirectionalSpec) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(spec.width)
-        self.attention = WholeAttention(spec)
-        self.norm2 = nn.LayerNorm(spec.width)
-        self.up = nn.Linear(spec.width, spec.feed_forward, bias=False)
-        self.down = nn.Linear(spec.feed_forward, spec.width, bias=False)
-        self.dropout = nn.Dropout(spec.dropout)
+        super().__init__(spec, WholeAttention(spec))
 
     def forward(self, x: Tensor, at: slice = slice(None)) -> Tensor:
         """Map `(B, S, D)` to the tokens `at` `(B, S', D)`, which have seen all."""
-        x = x[:, at] + self.dropout(self.attention(self.norm1(x), at))
-        y: Tensor = x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))  # (B, S', M) inside
-        return y
+        return self.rest(x[:, at], self.attention(self.norm1(x), at))
 
     def write(self, graph: GraphBuilder, x: str, layer: int, at: int | None = None) -> str:
         """Write the block: `(N, T, S, D)` to all tokens, or to the one that is `at`."""
-        attention, name = self.attention, f"blocks.{layer}"
+        name = f"blocks.{layer}"
         y = norm(graph, x, self.norm1, f"{name}.norm1")
         y = self._attend(graph, y, f"{name}.attention", at)
         x = x if at is None else _token(graph, x, at)
-        x = graph.op("Add", x, linear(graph, y, attention.out, f"{name}.attention.out"))
-        y = norm(graph, x, self.norm2, f"{name}.norm2")
-        y = graph.op("Relu", linear(graph, y, self.up, f"{name}.up"))  # (N, T, S', M)
-        return graph.op("Add", x, linear(graph, y, self.down, f"{name}.down"))
+        return self.write_rest(graph, x, y, name)
 
     def _attend(self, graph: GraphBuilder, x: str, name: str, at: int | None) -> str:
         """Map `(N, T, S, D)` to what heads have found, `(N, T, S', D)`."""
         qkv, heads = self.attention.qkv, self.attention.heads
         width = qkv.in_features
-        # The attention scale 1/sqrt(K) lies in the query weights: one node less a block.
-        scale = np.ones(3 * width)
-        scale[:width] = (width // heads) ** -0.5
-        y = linear(graph, x, qkv, f"{name}.qkv", scale)
+        y = linear(graph, x, qkv, f"{name}.qkv", query_scale(width, heads))
         y = graph.op("Reshape", y, graph.constant([0, 0, 0, 3 * heads, width // heads]))
         y = graph.op("Transpose", y, perm=[0, 1, 3, 2, 4])  # (N, T, 3 H, S, K)
         q, k, v = graph.split(y, [heads] * 3, axis=2)

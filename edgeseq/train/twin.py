@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgeseq.export.layers import query_scale
 from edgeseq.models import SequenceModel
-from edgeseq.models.attention import Attention
-from edgeseq.models.bidirectional import WholeAttention
+from edgeseq.models.blocks import Attending
 from edgeseq.recipes import matches
 from edgeseq.train.rounding import Rounding
 
@@ -52,12 +52,11 @@ def _folded(model: SequenceModel, name: str) -> Tensor | None:
     if name == "body.head":
         return model.output_std[:, None]
     owner = model.get_submodule(name.rpartition(".")[0])
-    if not isinstance(owner, Attention | WholeAttention) or not name.endswith(".qkv"):
+    if not isinstance(owner, Attending) or not name.endswith(".qkv"):
         return None
-    width = owner.qkv.in_features
-    factor = torch.ones_like(owner.qkv.weight[:, :1])
-    factor[:width] = (width / owner.heads) ** -0.5
-    return factor.detach()
+    weight = owner.qkv.weight
+    factors = torch.from_numpy(query_scale(owner.qkv.in_features, owner.heads))
+    return factors[:, None].to(weight)
 
 
 class _Linear(nn.Module):
