@@ -84,10 +84,11 @@ class Window(ABC):
     def positions(self) -> str:
         """Each frame's place in its stream, `(N or 1, T)`."""
 
-    @property
-    @abstractmethod
+    @cached_property
     def turn(self) -> str:
         """Each frame's place in a period of 2 W frames, `(N or 1, T)`."""
+        graph = self.graph
+        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def angles(self) -> tuple[str, str]:
         """Return the cosines and sines of the rotary angles, `(2 W, K / 2)`."""
@@ -117,12 +118,6 @@ class Chunk(Window):
     def positions(self) -> str:
         """Each frame's place in its stream, `(N or 1, T)`."""
         return self.graph.op("Unsqueeze", self.offsets, self.graph.constant([0]))
-
-    @cached_property
-    def turn(self) -> str:
-        """Each frame's place in a period of 2 W frames, `(N or 1, T)`."""
-        graph = self.graph
-        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
 
     def keys(self) -> str:
         """Return the frame of each key, relative to the call's first, `(N or 1, S)`."""

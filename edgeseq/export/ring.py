@@ -60,12 +60,6 @@ class OneFrame(Window):
         """Each stream's frame, `(N, 1)`."""
         return self.graph.op("Unsqueeze", self._position, self.graph.constant([1]))
 
-    @cached_property
-    def turn(self) -> str:
-        """Each stream's place in a period of 2 W frames, `(N, 1)`."""
-        graph = self.graph
-        return graph.op("Mod", self.positions, graph.constant(2 * self.spec.window, "turns"))
-
     def attend(self, layer: int, qkv: str, distances: Distances | None = None) -> str:
         """Map queries, keys and values `(N, 1, 3 D)` to `(N, 1, D)`, or both time first."""
         graph, spec = self.graph, self.spec
