@@ -11,7 +11,7 @@ from edgeseq.errors import DataError
 from edgeseq.tasks.base import UNKNOWN, Array, Losses, Predict, Recording, Score, Split
 from edgeseq.tasks.kinds import Declared
 from edgeseq.tasks.ngrams import NGrams
-from edgeseq.tasks.scoring import BATCH, Windows, cut_windows, per_subject
+from edgeseq.tasks.scoring import BATCH, Windows, cut_windows, per_subject, window_losses
 
 METRIC = "bits per character"
 
@@ -51,15 +51,8 @@ class NextToken(Declared):
         """Return bits; `first`: of that many tokens after the warm-up of each stretch."""
         stretches = self._stretches(recordings)
         bits, known = (part[:, :first] for part in self._bits(predict, stretches))
-        return Losses(
-            metric=METRIC,
-            higher_is_better=False,
-            total=np.where(known, bits, 0).sum(axis=1),
-            count=known.sum(axis=1, dtype=np.int64),
-            subject=stretches.subject,
-            recording=stretches.recording,
-            start=stretches.start,
-        )
+        total = np.where(known, bits, 0).sum(axis=1)
+        return window_losses(stretches, total, known.sum(axis=1), METRIC, higher=False)
 
     def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
         """Return bits: they are those of frames as they are."""

@@ -124,7 +124,7 @@ def classification_losses(
     outputs = run(predict, windows.frames)[:, :first]
     length = np.minimum(windows.length, outputs.shape[1])
     wrong = _decisions(outputs, length, rule) != window_classes(windows.target, classes)
-    return _losses(windows, 100.0 * wrong, np.ones(len(wrong)), WINDOW_ACCURACY, higher=True)
+    return window_losses(windows, 100.0 * wrong, np.ones(len(wrong)), WINDOW_ACCURACY, higher=True)
 
 
 def frame_losses(predict: Predict, windows: Windows) -> Losses:
@@ -133,7 +133,7 @@ def frame_losses(predict: Predict, windows: Windows) -> Losses:
     if not known.any():
         raise DataError("no frame has a known class; use recordings that have labels")
     wrong = known & (run(predict, windows.frames).argmax(axis=-1) != windows.target)
-    return _losses(
+    return window_losses(
         windows, 100.0 * wrong.sum(axis=1), known.sum(axis=1), FRAME_ACCURACY, higher=True
     )
 
@@ -177,7 +177,7 @@ def value_losses(
     """Return absolute errors; `first`: of that many frames after the warm-up of each window."""
     error, known = (part[:, :first] for part in _errors(predict, windows, warmup))
     total = np.where(known, error, 0).sum(axis=(1, 2), dtype=np.float64)
-    return _losses(windows, total, known.sum(axis=(1, 2)), _mae(units), higher=False)
+    return window_losses(windows, total, known.sum(axis=(1, 2)), _mae(units), higher=False)
 
 
 def _errors(
@@ -198,9 +198,10 @@ def _mae(units: str) -> str:
     return f"MAE {units}".rstrip()
 
 
-def _losses(
+def window_losses(
     windows: Windows, total: NDArray[Any], count: NDArray[Any], metric: str, *, higher: bool
 ) -> Losses:
+    """Return what is lost in `total` `(N,)` on each of `windows`, of `count` `(N,)` that count."""
     origin = windows.subject, windows.recording, windows.start
     return Losses(metric, higher, total, count.astype(np.int64), *origin)
 
