@@ -14,6 +14,7 @@ import numpy as np
 from edgeseq.errors import StreamError, UsageError
 from edgeseq.runtime.buffers import Array
 from edgeseq.runtime.pace import Clock
+from edgeseq.runtime.predict import is_stepped
 from edgeseq.runtime.saved import SavedStream, fingerprint
 from edgeseq.runtime.stream import StreamSession
 
@@ -157,8 +158,7 @@ class Feed:
         """Feed `samples`, all of one call, and return the outputs `(T, C)`; or leave no trace."""
         session, contract = self.session, self.session.contract
         frames = samples.reshape(-1, contract.frame.size)
-        single = contract.form != "sequence" and contract.chunk_min == 1
-        before = session.state
+        single, before = is_stepped(contract), session.state
         begin = self.clock.now()
         outputs = session.step(frames[0])[None] if single else session.run(frames)
         end = self.clock.now()
