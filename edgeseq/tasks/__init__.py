@@ -42,8 +42,12 @@ TASKS = (
 """Every task by name, the first by default: a task is one file here and one line there."""
 
 
-def _load(name: str, progress: Progress | None) -> Task:
-    task: Task = import_module(f"edgeseq.tasks.{name}").load(progress)
+SIZED = ("recall", "adding")
+"""Generated tasks of any length: `recall-128` has 128 frames between the mark and the question."""
+
+
+def _load(name: str, progress: Progress | None, *size: int) -> Task:
+    task: Task = import_module(f"edgeseq.tasks.{name}").load(progress, *size)
     return task
 
 
@@ -60,6 +64,8 @@ def list_tasks() -> dict[str, Task]:
 def load_task(name: str, progress: Progress | None = None) -> Task:
     """Return the task called `name`, or the user's own from a path that ends in `.toml`.
 
+    Some generated tasks have a size, which may follow their name: `recall-128`.
+
     A named task's data is fetched when it is first needed, and `progress` told of it; the user's
     files are read at once, so that every mistake in the TOML shows.
 
@@ -73,6 +79,9 @@ def load_task(name: str, progress: Progress | None = None) -> Task:
         return own.load(Path(name))
     if name in TASKS:
         return _load(name, progress)
+    base, _, size = name.rpartition("-")
+    if base in SIZED and size.isdecimal() and int(size) > 0:
+        return _load(base, progress, int(size))
     close = difflib.get_close_matches(name, TASKS, n=1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     raise UsageError(f'no task "{name}".{hint} List them with: edgeseq tasks')

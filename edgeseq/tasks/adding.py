@@ -17,7 +17,7 @@ from edgeseq.tasks.kinds import Forecast
 LENGTH = 32
 
 
-def load(_: Progress | None = None, *, length: int = LENGTH) -> Forecast:
+def load(_: Progress | None = None, length: int = LENGTH) -> Forecast:
     """Declare the task with `length` frames, 8 to 512.
 
     Only the last frame is scored, and the auto-regression sees all: a ridge regression.

@@ -62,6 +62,9 @@ class Declared:
         check_fold(fold, self.folds, self.name)
         return self.divide(self.recordings(), fold)
 
+    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> Streamed | None:
+        """Return nothing, where no class is looked for."""
+
 
 @dataclass(frozen=True)
 class Classification(Declared):
@@ -163,9 +166,6 @@ class Forecast(Declared):
     def frame_losses(self, predict: Predict, recordings: Sequence[Recording]) -> Losses:
         """Return errors: they are those of frames as they are."""
         return self.losses(predict, recordings)
-
-    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> None:
-        """Return nothing: values are not decided."""
 
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the values."""

@@ -58,9 +58,6 @@ class NextToken(Declared):
         """Return bits: they are those of frames as they are."""
         return self.losses(predict, recordings)
 
-    def streamed(self, predict: Predict, recordings: Sequence[Recording]) -> None:
-        """Return nothing: no class is looked for."""
-
     def decide(self, outputs: Array) -> NDArray[Any]:
         """Return the most likely token after each frame."""
         tokens: NDArray[Any] = outputs.argmax(axis=-1)

@@ -22,7 +22,7 @@ START, MARKS = 8, 3
 LAG = 16
 
 
-def load(_: Progress | None = None, *, lag: int = LAG) -> Classification:
+def load(_: Progress | None = None, lag: int = LAG) -> Classification:
     """Declare the task with `lag` frames between the last mark, at the latest, and the question."""
     length = START + lag + 1
     split = draws(partial(make, lag=lag))

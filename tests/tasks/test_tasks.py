@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeseq.errors import UsageError
-from edgeseq.tasks import Recording, list_tasks, load_task, stream, task_names
+from edgeseq.tasks import Recording, Task, list_tasks, load_task, stream, task_names
 from edgeseq.train.settings import FitSettings
 
 
@@ -21,6 +21,20 @@ def test_names():
         assert task.training.keys() <= {field.name for field in fields(FitSettings)}
         assert len(task.frame.units) == len(task.frame.channels)
         assert task.output.decision
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_every_task_keeps_the_protocol(name):
+    members = {member for member in vars(Task) if not member.startswith("_")}
+    assert {member for member in members if not hasattr(load_task(name), member)} == set()
+
+
+def test_a_size_in_the_name():
+    task = load_task("recall-64")
+    assert (task.name, task.window) == ("recall-64", 8 + 64 + 1)
+    assert (load_task("adding-8").name, load_task("adding-8").span) == ("adding-8", 8)
+    with pytest.raises(UsageError, match='no task "har-3"'):
+        load_task("har-3")
 
 
 @pytest.mark.parametrize(
