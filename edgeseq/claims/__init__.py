@@ -5,4 +5,7 @@ A claim states what is measured and by which rule it is judged, as code, before 
 
 from edgeseq.claims.verdict import Part, Verdict, Word, combine
 
-__all__ = ["Part", "Verdict", "Word", "combine"]
+__all__ = ["CLAIMS", "Part", "Verdict", "Word", "combine"]
+
+CLAIMS = ("range", "order", "data", "scale", "hybrid", "gru", "patches")
+"""Every claim by name, in the order of the essay: a claim is one file here and one line there."""

@@ -77,5 +77,10 @@ def _difference(clusters: Iterable[tuple[int, float]], unit: str) -> Difference 
     error = math.sqrt(squares * len(kept) / (len(kept) - 1)) / total
     freedom = len(kept) - 1
     half = t975(freedom) * error
-    smallest = half + _T80[min(freedom, len(_T80)) - 1] * error
+    smallest = half + t80(freedom) * error
     return Difference(mean, mean - half, mean + half, smallest, len(kept), unit)
+
+
+def t80(freedom: int) -> float:
+    """Return the 80 % quantile of Student's t; beyond 30 degrees of freedom that of 30."""
+    return _T80[min(freedom, len(_T80)) - 1]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edgeseq.claims.effects import Effect
+
 Word = Literal["supported", "refuted", "mixed", "inconclusive", "not measured"]
 
 
@@ -18,6 +20,8 @@ class Part:
     word: Word
     measured: str
     """What was found, in numbers; or why nothing was."""
+    effect: Effect | None = None
+    """The number that decided, where it is one."""
 
 
 @dataclass(frozen=True)

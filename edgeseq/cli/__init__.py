@@ -10,6 +10,7 @@ from edgeseq import __version__
 from edgeseq.cli.app import App
 from edgeseq.cli.bench import bench
 from edgeseq.cli.check import check
+from edgeseq.cli.claims import claims
 from edgeseq.cli.compare import compare
 from edgeseq.cli.demo import demo
 from edgeseq.cli.devices import devices
@@ -44,5 +45,6 @@ def main() -> None:
 
 for command in (
     tasks, train, export, quantize, check, run, bench, compare, report, inspect, devices, demo,
+    claims,
 ):  # fmt: skip
     main.add_command(command)

@@ -1,0 +1,131 @@
+"""Claim `range`: "LSTM forgets over long distances, attention does not".
+
+The same question asked after more and more frames that mean nothing. `recall` is scored in per cent
+of right answers, `adding` by how much of the error of always answering 1 is gone; both are 100 for
+one who remembers. The Transformer's window reaches back to the start, as the claim assumes.
+"""
+
+from functools import partial
+
+from edgeseq.claims.cell import Cell
+from edgeseq.claims.claim import Claim, part
+from edgeseq.claims.effects import Effect, Values, difference, effect
+from edgeseq.claims.figures import Curves, Figure, Line
+from edgeseq.claims.panels import NAMES
+from edgeseq.claims.plan import Plan
+from edgeseq.claims.verdict import Part, Word
+
+LAGS = (8, 32, 128, 512)
+TASKS = ("recall", "adding")
+FAMILIES = ("lstm", "transformer")
+FORGETS, KEEPS = 20.0, 10.0
+"""Points lost between the shortest lag and the longest: more is forgetting, less is none."""
+GUESSING = 1 / 3
+"""Mean error of always answering 1 in `adding`."""
+
+
+def trained(plan: Plan, task: str, family: str, lag: int) -> tuple[Cell, ...]:
+    """Return the trainings at a lag."""
+    return plan.trained(f"{task}-{lag}", family)
+
+
+def grid(plan: Plan) -> tuple[Cell, ...]:
+    """Return both families at every lag of both tasks."""
+    return tuple(
+        cell
+        for lag in plan.scale.some(LAGS[: _lags(plan)])
+        for task in TASKS
+        for family in FAMILIES
+        for cell in trained(plan, task, family, lag)
+    )
+
+
+def _lags(plan: Plan) -> int:
+    """Return how many lags the budget has; 512 frames cost more than all others."""
+    return len(LAGS) if plan.scale.tuned else 3
+
+
+def skill(plan: Plan, task: str, family: str, lag: int) -> Values:
+    """Return 0 for guessing to 100 for remembering, a training."""
+    values = plan.values(trained(plan, task, family, lag))
+    if task == "adding":
+        return {draw: 100 * (1 - value / GUESSING) for draw, value in values.items()}
+    return values
+
+
+def _lost(plan: Plan, task: str, family: str) -> Effect | None:
+    lags = plan.scale.some(LAGS[: _lags(plan)])
+    near, far = (skill(plan, task, family, lag) for lag in (lags[0], lags[-1]))
+    return difference(near, far, "points")
+
+
+def judge(plan: Plan) -> tuple[Part, ...]:
+    """Judge what either family loses from the shortest lag to the longest, a task each."""
+    parts = []
+    for task in TASKS:
+        lstm, attention = (_lost(plan, task, family) for family in FAMILIES)
+        parts += [
+            part(f"The LSTM forgets in {task}.", FORGETTING, lstm, _forgets),
+            part(f"The Transformer does not forget in {task}.", KEEPING, attention, _keeps),
+        ]
+    return tuple(parts)
+
+
+def _forgets(lost: Effect) -> Word:
+    if lost.low > FORGETS:
+        return "supported"
+    return "refuted" if lost.high < KEEPS else "inconclusive"
+
+
+def _keeps(lost: Effect) -> Word:
+    if lost.high < KEEPS:
+        return "supported"
+    return "refuted" if lost.low > FORGETS else "inconclusive"
+
+
+def figures(plan: Plan) -> tuple[Figure, ...]:
+    """Show what is remembered against the lag."""
+    return tuple(
+        Curves(
+            f"Remembered against distance: {task}",
+            "frames between mark and question",
+            "skill, %",
+            tuple(_line(partial(skill, plan, task), family, plan) for family in FAMILIES),
+            "100 is remembering, recall: 12.5 is guessing, adding: 0 is. Bands: 95 % intervals.",
+            log_x=True,
+        )
+        for task in TASKS
+    )
+
+
+def _line(skills: partial[Values], family: str, plan: Plan) -> Line:
+    lags = plan.scale.some(LAGS[: _lags(plan)])
+    found = [(lag, e) for lag in lags if (e := effect(skills(family, lag), "%"))]
+    return Line(
+        NAMES[family],
+        tuple(float(lag) for lag, _ in found),
+        tuple(e.mean for _, e in found),
+        tuple(e.low for _, e in found),
+        tuple(e.high for _, e in found),
+    )
+
+
+FORGETTING = (
+    f"loses more than {FORGETS:g} points from the shortest lag to the longest, at the interval's "
+    f"lower end; refuted where less than {KEEPS:g} at its upper end"
+)
+KEEPING = (
+    f"loses less than {KEEPS:g} points at the upper end; refuted where more than {FORGETS:g} at "
+    "the lower end"
+)
+CLAIM = Claim(
+    name="range",
+    sentence="LSTM forgets over long distances, attention does not.",
+    protocol="LSTM and Transformer with the same number of parameters, trained and tuned alike, "
+    "each at every lag from 8 to 512 frames; the Transformer's window reaches the start.",
+    metrics=("recall: accuracy %", "adding: share of the guessing error that is gone, %"),
+    rules=(FORGETTING, KEEPING),
+    grid=grid,
+    judge=judge,
+    figures=figures,
+)

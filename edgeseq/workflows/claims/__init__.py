@@ -1,0 +1,1 @@
+"""Running the cells of claims: here, in a pool of processes, or on a cluster."""

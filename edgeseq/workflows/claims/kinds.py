@@ -1,0 +1,53 @@
+"""What a cell's kind does: a function from settings to a result, by name, loaded where it runs."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from edgeseq.claims.cell import Cell, Outcome
+from edgeseq.errors import EdgeseqError
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where the function of a kind is."""
+
+    module: str
+    """Below `edgeseq.workflows.claims`."""
+    function: str
+    alone: bool = False
+    """It takes times: nothing else of ours may run meanwhile, and it is not sent elsewhere."""
+
+
+KINDS: Mapping[str, Work] = {
+    "train": Work("training", "train"),
+    "tune": Work("training", "tune"),
+    "quantized": Work("training", "quantized"),
+    "baselines": Work("training", "baselines"),
+}
+
+
+def measure(cell: Cell, folder: Path) -> Outcome:
+    """Run a cell in this process; what edgeseq can name is its result, too.
+
+    Args:
+        cell: what to do.
+        folder: for runs that other cells may want.
+    """
+    work = KINDS[cell.kind]
+    begin = time.perf_counter()
+    try:
+        function = getattr(import_module(f"edgeseq.workflows.claims.{work.module}"), work.function)
+        result = function(cell.settings, folder)
+    except EdgeseqError as error:
+        result = {"failed": str(error)}
+    return Outcome(cell, result, time.perf_counter() - begin)
+
+
+def prepare() -> None:
+    """Keep a worker process to one thread, whichever library it loads."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
