@@ -3,9 +3,10 @@
 A claim states what is measured and by which rule it is judged, as code, before anything is run.
 """
 
-from edgeseq.claims.verdict import Part, Verdict, Word, combine
-
-__all__ = ["CLAIMS", "Part", "Verdict", "Word", "combine"]
+from typing import Literal
 
 CLAIMS = ("range", "order", "data", "scale", "hybrid", "gru", "patches")
 """Every claim by name, in the order of the essay: a claim is one file here and one line there."""
+
+Budget = Literal["10m", "1h", "full"]
+"""How much is measured; `edgeseq.claims.plan.SCALES` says what each buys."""

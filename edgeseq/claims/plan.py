@@ -8,13 +8,13 @@ cheaper budgets do not search: all families have the same rate and length.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from edgeseq.claims import Budget
 from edgeseq.claims.cell import Cell, Result, once
 from edgeseq.claims.effects import Draw, Effect, Values, difference, effect
 from edgeseq.tasks import load_task
 
-Budget = Literal["10m", "1h", "full"]
 Item = TypeVar("Item")
 
 RATES = (0.0013, 0.004, 0.012)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from edgeseq.claims import CLAIMS
-from edgeseq.claims.plan import Budget
+from edgeseq.claims import CLAIMS, Budget
 from edgeseq.cli import options
 from edgeseq.cli.progress import Bar
 
@@ -31,7 +30,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="End after so long; the same command goes on.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Cells at a time.",
+)
 @click.option("--cell", metavar="KEY", help="Measure this one cell again, and print it.")
 @click.option("--declare", is_flag=True, help="Print what is declared, and run nothing.")
 @options.as_json

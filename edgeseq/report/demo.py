@@ -9,8 +9,8 @@ from edgeseq.bench.memory import ColdStart, Memory
 from edgeseq.bench.pace import Paced, PaceSettings
 from edgeseq.bench.results import Harness, Status
 from edgeseq.bench.stats import Latency, Ratio
-from edgeseq.claims import Verdict
 from edgeseq.claims.latency import PositionCurve
+from edgeseq.claims.verdict import Verdict
 from edgeseq.errors import PromiseError
 from edgeseq.measured import Accuracy, Parity
 from edgeseq.stored import StoredResult

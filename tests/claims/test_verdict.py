@@ -2,8 +2,7 @@
 
 import pytest
 
-from edgeseq.claims import Part, combine
-from edgeseq.claims.verdict import above
+from edgeseq.claims.verdict import Part, above, combine
 
 
 @pytest.mark.parametrize(

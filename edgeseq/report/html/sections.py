@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from edgeseq.bench.machine import Machine
-from edgeseq.claims import Part, Verdict
+from edgeseq.claims.verdict import Part, Verdict
 from edgeseq.report.demo import DemoResult, ModelReport
 from edgeseq.report.html.look import Look, a_family, family_name, fastest, scored, shipped
 from edgeseq.report.html.markup import Child, Html, join, tag

@@ -12,9 +12,10 @@ from typing import Any
 
 from edgeseq import __version__
 from edgeseq.bench.machine import this_machine
+from edgeseq.claims import Budget
 from edgeseq.claims.cell import Cell, Outcome, once
 from edgeseq.claims.claim import Claim, load_claim
-from edgeseq.claims.plan import SCALES, Budget, Plan, Scale, all_cells, ready
+from edgeseq.claims.plan import SCALES, Plan, Scale, all_cells, ready
 from edgeseq.claims.store import Store
 from edgeseq.errors import UsageError
 from edgeseq.workflows.claims.kinds import KINDS, measure

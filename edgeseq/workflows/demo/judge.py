@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from edgeseq.claims import Verdict, edge, latency
+from edgeseq.claims import edge, latency
 from edgeseq.claims.intervals import Difference, Pair, by_recording, by_subject
+from edgeseq.claims.verdict import Verdict
 from edgeseq.report.demo import ModelReport, RecordingScore, VariantReport
 from edgeseq.workflows.demo.measure import Measurements, label
 from edgeseq.workflows.quantize import fp32_name
