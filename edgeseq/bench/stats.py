@@ -154,6 +154,23 @@ def interval_of_median(
     return float(low), float(high)
 
 
+@dataclass(frozen=True)
+class Spread:
+    """What rounds of one measurement gave."""
+
+    median: float
+    low: float
+    high: float
+    """Ends of the median's 95 % interval (bootstrap over rounds)."""
+
+
+def spread(values: Sequence[float], *, seed: int = 0) -> Spread:
+    """Return the median of independent `values` and its interval, with four digits."""
+    found = np.asarray(values, np.float64)
+    numbers = (float(np.median(found)), *interval_of_median(found, seed=seed))
+    return Spread(*(float(f"{number:.4g}") for number in numbers))
+
+
 def t975(freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t; beyond 30 degrees of freedom that of 30."""
     return _T975[min(max(freedom, 1), len(_T975)) - 1]
