@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgeseq.bench.samples import pack, thin, unpack
 
@@ -164,7 +164,7 @@ class Spread:
     """Ends of the median's 95 % interval (bootstrap over rounds)."""
 
 
-def spread(values: Sequence[float], *, seed: int = 0) -> Spread:
+def spread(values: ArrayLike, *, seed: int = 0) -> Spread:
     """Return the median of independent `values` and its interval, with four digits."""
     found = np.asarray(values, np.float64)
     numbers = (float(np.median(found)), *interval_of_median(found, seed=seed))
