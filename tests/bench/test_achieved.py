@@ -104,6 +104,7 @@ def test_shares_of_a_profile_leave_out_the_first_call():
     found = read_operators(events)
     assert found.shares == {"LSTM": 0.65, "Add": 0.15}
     assert (found.call, found.calls, found.nodes, found.call_us) == (0.2, 2, 2, 200.0)
+    assert found.kernels_us == 160.0
     with pytest.raises(ModelError, match="names no node that ran"):
         read_operators(events[:1])
 
