@@ -23,7 +23,10 @@ _TIME = "_kernel_time"
 
 @dataclass(frozen=True)
 class Operators:
-    """What share of a call's time each operator takes, while ONNX Runtime watches itself."""
+    """What share of a call's time each operator takes, while ONNX Runtime watches itself.
+
+    On CUDA what is watched is how long it takes to launch them.
+    """
 
     shares: dict[str, float]
     """By operator, the largest first; 0 to 1."""

@@ -32,6 +32,8 @@ ROUNDS, BLOCK_S, MOST_S = 15, 0.05, 30.0
 """Rounds, seconds of a turn, and seconds after which no more rounds begin."""
 PEAK_SIZE = {"cpu": 768, "cuda": 4096}
 """Rows of the product that shows the peak: large enough, and short beside a turn."""
+PROFILED_S = 3.0
+"""Seconds in which operators are watched, about."""
 LISTED = 8
 """Operators that are listed by name."""
 
@@ -100,7 +102,7 @@ def _inference(settings: Settings, folder: Path) -> Result:
     with conditions(result), StreamSession(model, streams=batch) as session:
         product = in_onnxruntime(_peak_size(settings), provider=provider)
         found = measure_achieved(lambda: session.run(given), work, product, **_how(settings))
-        calls = settings.get("calls", 30)
+        calls = settings.get("calls", _calls(found.seconds.median))
         watched = measure_operators(file, frames, provider=provider, calls=calls)
     return {
         **_achieved_table(made, found, batch * length),
@@ -108,6 +110,11 @@ def _inference(settings: Settings, folder: Path) -> Result:
         **_operators_table(watched),
         **result,
     }
+
+
+def _calls(seconds: float) -> int:
+    """Return how many calls of so many seconds are profiled: `PROFILED_S`, as far as that goes."""
+    return max(3, min(30, int(PROFILED_S / seconds)))
 
 
 _CALL: dict[str, Any] = {"provider": "cpu", "batch": 1, "length": 1}
