@@ -4,13 +4,14 @@ From outside, of anything that predicts: `occlusion`. From inside: what gates an
 through, see `inside`, which `edgeseq.train.inside` looks up in a PyTorch module.
 """
 
-from edgeseq.explain.agreement import agreement
-from edgeseq.explain.explanation import Explanation, Measure
+from edgeseq.explain.agreement import agreement, agreement_beyond
+from edgeseq.explain.explanation import Agreement, Explanation, Measure
 from edgeseq.explain.inside import Attended, Gates, attended_importance, gated_importance
 from edgeseq.explain.occlusion import Occlusion, Stretches, occlude
 from edgeseq.explain.target import Target, neutral
 
 __all__ = [
+    "Agreement",
     "Attended",
     "Explanation",
     "Gates",
@@ -19,6 +20,7 @@ __all__ = [
     "Stretches",
     "Target",
     "agreement",
+    "agreement_beyond",
     "attended_importance",
     "gated_importance",
     "neutral",

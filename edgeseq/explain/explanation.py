@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseq.contract import Frame
-from edgeseq.explain.agreement import agreement
+from edgeseq.explain.agreement import agreement, agreement_beyond
 from edgeseq.explain.inside import Attended, Gates
 from edgeseq.explain.occlusion import Exact, Occlusion
 from edgeseq.explain.target import Target
@@ -18,6 +18,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 INSIDE: tuple[Method, ...] = ("gates", "attention", "gradient")
 """Those that look into a model, which only a training run has."""
 
+RECENCY = "nothing but how recent"
+"""What every method has to beat: late frames mostly matter more, whoever says so."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -26,6 +29,16 @@ class Measure:
     name: str
     importance: Exact
     """`(T,)`, 0 or more."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a measure ranks the frames as occlusion does, -1 to 1."""
+
+    rank: float
+    """Spearman's rank correlation."""
+    beyond: float | None
+    """The same, of what is not explained by frames mattering more the later they are."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +71,22 @@ class Explanation:
         """The frame at which it was decided."""
         return len(self.frames) - 1
 
-    def agreements(self) -> dict[str, float]:
+    def agreements(self) -> dict[str, Agreement]:
         """Return how far each measure ranks the frames as occlusion does, by its name.
 
         Each is blurred over the stretches that occlusion asked, so that none is blamed for being
-        sharper.
+        sharper. Last comes `RECENCY`.
         """
         asked = self.occlusion
         if asked is None:
             return {}
-        return {
-            measure.name: agreement(asked.stretches.blurred(measure.importance), asked.importance)
-            for measure in self.measures
-            if measure.name != "occlusion"
-        }
+        recent = np.arange(len(self.frames), dtype=np.float64)
+        inside = {m.name: m.importance for m in self.measures if m.name != "occlusion"}
+        found = {}
+        for name, importance in (inside | {RECENCY: recent}).items():
+            blurred = asked.stretches.blurred(importance)
+            found[name] = Agreement(
+                agreement(blurred, asked.importance),
+                None if name == RECENCY else agreement_beyond(blurred, asked.importance, recent),
+            )
+        return found

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from edgeseq.explain.agreement import agreement, ranks
+from edgeseq.explain.agreement import agreement, agreement_beyond, ranks
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -20,3 +20,19 @@ def test_ends():
     assert agreement(rising, np.exp(rising)) == pytest.approx(1)
     assert agreement(rising, -(rising**3)) == pytest.approx(-1)
     assert agreement(rising, np.ones(9)) == 0
+
+
+def test_beyond_is_what_residuals_of_ranks_agree_on():
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=200)
+    a, b = known + rng.normal(size=200), known + rng.normal(size=200)
+
+    def rest(values):
+        of, by = ranks(values), ranks(known)
+        slope, offset = np.polyfit(by, of, 1)
+        return of - slope * by - offset
+
+    found = agreement_beyond(a, b, known)
+    assert found == pytest.approx(np.corrcoef(rest(a), rest(b))[0, 1], abs=1e-9)
+    assert agreement(a, b) > 0.4 > 0.2 > abs(found)
+    assert agreement_beyond(known, b, known) == 0
