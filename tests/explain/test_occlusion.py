@@ -30,10 +30,10 @@ def frames():
 
 def test_points_at_the_frame_and_the_channel_that_is_read(frames):
     nothing = neutral(frames, Frame(("u", "v"), ("V", "V"), 10.0, samples=2))
-    found = occlude(reads(7, value=3), frames, Target(VALUES, 1), nothing, channels=2, width=1)
+    found = occlude(reads(7, value=2), frames, Target(VALUES, 1), nothing, channels=2, width=1)
     assert np.flatnonzero(found.change).tolist() == [7]
-    assert found.change[7] == pytest.approx(-2 * (frames[7, 3] - nothing[3]), rel=1e-5)
-    assert np.argwhere(found.channels).tolist() == [[1, 7]]
+    assert found.change[7] == pytest.approx(-2 * (frames[7, 2] - nothing[2]), rel=1e-5)
+    assert np.argwhere(found.channels).tolist() == [[0, 7]]
     assert found.importance[7] == abs(found.change[7])
 
 
