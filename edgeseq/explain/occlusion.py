@@ -22,6 +22,9 @@ SHARE = 25
 """A stretch is one part in so many of the input, unless asked otherwise."""
 VALUES = 4_000_000
 """Values of frames that are predicted at once: they bound the memory."""
+ROUNDING = 1e-5
+"""Changes below this share of the score, or of 1, are the rounding of floats: no change at all.
+Ranks would tell one from another."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def occlude(
     *,
     channels: int = 1,
     width: int | None = None,
+    memory: int | None = None,
 ) -> Occlusion:
     """Replace each stretch of one input by `neutral` and see what becomes of the score at its end.
 
@@ -104,18 +108,23 @@ def occlude(
         neutral: the frame `(F,)` that says nothing.
         channels: value `f` of a frame belongs to channel `f % channels`.
         width: frames of a stretch; none: what suits the input.
+        memory: frames that an output depends on; earlier ones are not asked. None: all.
     """
     of = stretches(len(frames), width)
     every = np.arange(frames.shape[1])
     groups = [every % channels == channel for channel in range(channels)]
     if channels > 1:
         groups.append(every >= 0)
-    covered = [
-        inside[:, None] & group for group in groups for inside in of.inside()
-    ]  # (T, F) each: what is replaced
-    whole = score(predict, frames[None], target)[0]
-    changes = whole - _scores(predict, frames, covered, neutral, target)
-    by_frame = of.by_frame(changes.reshape(len(groups), -1))
+    recent = frames[-(memory or len(frames)) :]
+    inside = of.inside()[:, -len(recent) :]  # (S, T'), T' of the recent frames
+    reached: NDArray[np.bool_] = inside.any(1)
+    covered = [part[:, None] & group for group in groups for part in inside[reached]]  # (T', F)
+    whole = score(predict, recent[None], target)[0]
+    found = whole - _scores(predict, recent, covered, neutral, target)
+    found[np.abs(found) < ROUNDING * max(1.0, abs(whole))] = 0
+    changes = np.zeros((len(groups), len(reached)))
+    changes[:, reached] = found.reshape(len(groups), -1)
+    by_frame = of.by_frame(changes)
     return Occlusion(of, by_frame[-1], by_frame[:channels])
 
 

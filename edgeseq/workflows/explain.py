@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 
 from edgeseq.bundle import load_bundle
-from edgeseq.contract import Frame, Output
+from edgeseq.contract import Contract, Frame, Output, State
 from edgeseq.errors import StreamError, UsageError
 from edgeseq.explain.explanation import INSIDE, METHODS, Explanation, Measure, Method
 from edgeseq.explain.inside import Attended, Gates, attended_importance, gated_importance
@@ -39,6 +39,8 @@ class Subject:
     frame: Frame
     output: Output
     predict: Predict
+    memory: int | None = None
+    """Frames that an answer depends on; none: all since the reset, or not known."""
     model: "SequenceModel | None" = None
     """None: only its answers can be had."""
 
@@ -78,7 +80,17 @@ def load_subject(path: Path, variant: str | None = None) -> Subject:
         frame=model.contract.frame,
         output=model.contract.output,
         predict=Predictor(model, predict if alike else frame_by_frame),
+        memory=_memory(model.contract),
     )
+
+
+def _memory(contract: Contract) -> int | None:
+    """Return the frames that an answer depends on where the state says it: it is the others."""
+    match contract.states:
+        case (State(input="cached_frames", shape=(_, before, _)),):
+            return int(before) + 1
+        case _:
+            return None
 
 
 def _run(path: Path) -> Subject:
@@ -92,7 +104,15 @@ def _run(path: Path) -> Subject:
 
     checkpoint = load_checkpoint(path)
     task, model = load_task(checkpoint.task), checkpoint.model
-    return Subject(str(path), checkpoint.family, task.frame, task.output, predictor(model), model)
+    return Subject(
+        source=str(path),
+        family=checkpoint.family,
+        frame=task.frame,
+        output=task.output,
+        predict=predictor(model),
+        memory=model.body.memory,
+        model=model,
+    )
 
 
 def read_frames(source: Path | TextIO, frame: Frame, skip: int = 0) -> Array:
@@ -217,6 +237,7 @@ class _Asking:
             self.nothing,
             channels=len(self.subject.frame.channels),
             width=self.stretches.width,
+            memory=self.subject.memory,
         )
 
     def _inside(self, method: Method) -> "SequenceModel":

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from runtime.letters import LETTERS, save_model
 
 from edgeseq.cli import main
+from edgeseq.explain import Target, neutral, occlude
 from edgeseq.runtime import StreamSession
+from edgeseq.workflows.explain import load_subject, read_frames
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 HAR, GLUCOSE = GOLDEN / "har-lstm", GOLDEN / "glucose-transformer"
@@ -89,6 +91,22 @@ def test_a_run_and_its_bundle_are_explained_alike(run_of, lstm_bundle, recording
     assert run["label"] == bundle["label"]
     assert run["change"] == pytest.approx(bundle["change"], abs=1e-5)
     assert np.ptp(run["change"]) > 1e-3
+
+
+def test_a_window_is_known_of_a_run_and_of_its_bundle(run_of, cnn_bundle, recording):
+    run = load_subject(run_of["cnn"])
+    bundle = load_subject(cnn_bundle.path)
+    assert run.memory == bundle.memory == 10
+    assert load_subject(run_of["lstm"]).memory is None
+    found = explained(cnn_bundle.path, recording, "--width", 1)["change"]
+    assert (np.array(found)[:-10] == 0).all()
+    assert np.ptp(found[-10:]) > 1e-3
+    every = occlude(
+        run.predict, read_frames(recording, run.frame),
+        Target(run.output, run.output.labels.index(explained(run_of["cnn"], recording)["label"])),
+        neutral(read_frames(recording, run.frame), run.frame), channels=2, width=1,
+    )  # fmt: skip
+    assert every.change == pytest.approx(np.array(found), abs=3e-5)
 
 
 def test_standard_input_skips_and_labels(run_of, recording):

@@ -113,3 +113,25 @@ def test_no_token_is_a_space_or_what_is_unknown():
     assert said("a", "b", "\ufffd") == [2]
     with pytest.raises(UsageError, match="neither a space nor"):
         said("a", "b")
+
+
+def test_what_is_beyond_the_memory_is_not_asked(frames):
+    asked = []
+
+    def counted(copies):
+        asked.append(copies.shape)
+        return reads(copies.shape[1] - 4)(copies)  # the fourth frame from the end
+
+    whole = occlude(reads(16), frames, Target(VALUES, 0), np.zeros(4, np.float32), width=4)
+    found = occlude(counted, frames, Target(VALUES, 0), np.zeros(4, np.float32), width=4, memory=5)
+    assert (found.change == whole.change).all()
+    assert asked == [(1, 5, 4), (3, 5, 4)], "those from 12, 14 and 16 on"
+
+
+def test_the_rounding_of_floats_is_no_change(frames):
+    def noisy(copies):
+        noise = np.random.default_rng(0).normal(0, 1e-6, copies.shape[:2])
+        return reads(7)(copies) + noise[..., None].astype(np.float32)
+
+    found = occlude(noisy, frames, Target(VALUES, 0), np.zeros(4, np.float32), width=1)
+    assert np.flatnonzero(found.change).tolist() == [7]
