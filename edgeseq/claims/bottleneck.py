@@ -15,7 +15,7 @@ from edgeseq.claims.figures import Curves, Figure, Line
 from edgeseq.claims.plan import Plan
 from edgeseq.claims.verdict import Part, Word
 
-LENGTHS = (64, 256, 1024, 2048)
+LENGTHS = (64, 256, 1024, 4096)
 TASK = "har"
 FAMILIES = ("lstm", "transformer")
 SQUARE, STRAIGHT = 1.5, 1.2
@@ -121,7 +121,7 @@ def _line(name: str, lengths: list[int], amounts: list[float | None], unit: floa
 
 
 _NAMES = {"lstm": "LSTM", "transformer": "Transformer"}
-FIXED = "as many bytes after 64 frames as after 2,048; refuted otherwise"
+FIXED = "as many bytes after 64 frames as after 4,096; refuted otherwise"
 SQUARED = (
     f"peak memory grows with an exponent above {SQUARE} over the two longest; refuted below "
     f"{STRAIGHT}"
@@ -130,7 +130,7 @@ HELD = "refuted where a ring is of fixed size and a growing cache grows in propo
 CLAIM = Claim(
     name="bottleneck",
     sentence="LSTM squeezes history into a fixed vector; attention holds N x N.",
-    protocol="What is kept and what it takes at most to listen for 64 to 2,048 frames: step "
+    protocol="What is kept and what it takes at most to listen for 64 to 4,096 frames: step "
     "graphs, growing caches, and whole sequences, as many parameters each.",
     metrics=("state bytes", "peak MiB of a fresh process above an idle one"),
     rules=(FIXED, SQUARED, HELD),

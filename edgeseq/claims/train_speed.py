@@ -67,7 +67,7 @@ def times(plan: Plan, family: str, device: str) -> Mapping[int, list[float]]:
 
 def _missing(plan: Plan, statement: str, rule: str, device: str) -> Part:
     found = plan.get(cell(plan, "lstm", LENGTHS[-1], device)) or {}
-    why = str(found.get("not measured", "not measured"))
+    why = str(found.get("not measured", "not measured")).partition(":")[0]
     return Part(statement, rule, "not measured", why, elsewhere=device != "cpu")
 
 
