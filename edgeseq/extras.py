@@ -10,6 +10,7 @@ _EXTRA_OF = {
     "onnx": "tools",
     "onnxruntime": "cpu",
     "onnxscript": "train",
+    "ray": "ray",
     "safetensors": "train",
     "sklearn": "train",
     "torch": "train",

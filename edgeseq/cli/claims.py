@@ -1,5 +1,6 @@
 """`edgeseq claims`."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -8,8 +9,10 @@ import click
 from edgeseq.claims import CLAIMS, Budget
 from edgeseq.cli import options
 from edgeseq.cli.progress import Bar
+from edgeseq.errors import UsageError
 
 if TYPE_CHECKING:
+    from edgeseq.workflows.claims.cluster import Cluster
     from edgeseq.workflows.claims.run import State
 
 
@@ -37,6 +40,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="Cells at a time.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where cells run: processes here, or a Ray cluster; with the same results.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Head of the Ray cluster that this machine is a node of; else one is started here.",
+)
 @click.option("--cell", metavar="KEY", help="Measure this one cell again, and print it.")
 @click.option("--declare", is_flag=True, help="Print what is declared, and run nothing.")
 @options.as_json
@@ -46,6 +61,8 @@ def claims(
     budget: Budget,
     minutes: float,
     workers: int,
+    engine: str,
+    address: str | None,
     cell: str | None,
     declare: bool,
     as_json: bool,
@@ -58,9 +75,12 @@ def claims(
     \b
     edgeseq claims --budget 10m -o claims
     edgeseq claims order gru --budget full -o claims
+    edgeseq claims --budget full --engine ray --address 10.0.0.1:6379 -o claims
     """
     from edgeseq.extras import require
 
+    if address and engine != "ray":
+        raise UsageError("--address is of a Ray cluster; add --engine ray")
     for module in ("torch", "onnx", "onnxruntime"):
         require(module)
     from edgeseq.claims.summary import summarise
@@ -77,16 +97,23 @@ def claims(
         return
     if not as_json:
         options.show(declarations(declared))
-    with Bar() as bar:
+    with Bar() as bar, _engine(address, workers) if engine == "ray" else nullcontext() as cluster:
         bar.stage("claims")
         complete = measure_claims(
-            run, out, workers=workers, minutes=minutes, progress=lambda state: _tell(bar, state)
-        )
+            run, out, engine=cluster, workers=workers, minutes=minutes,
+            progress=lambda state: _tell(bar, state),
+        )  # fmt: skip
     summary = summarise(run.claims, run.scale, run.store)
     leave(summary, out)
     options.show(summary.to_json() if as_json else verdicts(summary, out))
     if not complete:
         click.echo("Not everything is measured yet; the same command goes on", err=True)
+
+
+def _engine(address: str | None, workers: int) -> "Cluster":
+    from edgeseq.workflows.claims.cluster import Cluster
+
+    return Cluster(address, workers)
 
 
 def _tell(bar: Bar, state: "State") -> None:

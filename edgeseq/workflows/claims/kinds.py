@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -59,7 +59,13 @@ def measure(cell: Cell, folder: Path) -> Outcome:
     return Outcome(cell, result, time.perf_counter() - begin)
 
 
+Measure = Callable[[Cell, Path], Outcome]
+"""As `measure` does, or in its stead; workers import it by name."""
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment of a worker, whichever library it loads: sums in the same order, so the same bits."""
+
+
 def prepare() -> None:
-    """Keep a worker process to one thread, whichever library it loads."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    """Keep a worker process to one thread; before it loads any of them."""
+    os.environ.update(ONE_THREAD)

@@ -98,7 +98,7 @@ def measure_claims(
             for outcome in outcomes:
                 run.store.add(outcome)
                 if progress:
-                    progress(state(run, workers, outcome))
+                    progress(state(run, engine.workers, outcome))
         if time.monotonic() > ends:
             break
     return run.complete
@@ -123,8 +123,11 @@ def state(run: Run, workers: int, last: Outcome | None = None) -> State:
     known = [next((took[like] for like in _likes(cell) if took[like]), []) for cell in left]
     if left and not all(known):
         return State(len(cells) - len(left), len(cells), None, last)
-    seconds = sum(sum(times) / len(times) for times in known)
-    return State(len(cells) - len(left), len(cells), seconds / workers, last)
+    seconds = sum(
+        sum(times) / len(times) / (1 if KINDS[cell.kind].alone else workers)
+        for cell, times in zip(left, known, strict=True)
+    )
+    return State(len(cells) - len(left), len(cells), seconds, last)
 
 
 def _likes(cell: Cell) -> list[tuple[Any, ...]]:
