@@ -50,6 +50,8 @@ class Scale:
     """Whether learning rate and length are searched."""
     repetitions: float
     """Share of the repetitions of timings."""
+    minutes: float
+    """Of one visit: a shard, whose cells are kept before the next begins."""
 
     def some(self, axis: Sequence[Item]) -> tuple[Item, ...]:
         """Return an axis as fine as the budget allows: both ends, or all of it."""
@@ -68,9 +70,9 @@ class Scale:
 
 
 SCALES: dict[str, Scale] = {
-    "10m": Scale("10m", 5_000, 3, 3, 1, 0.15, 0.5, tuned=False, repetitions=0.1),
-    "1h": Scale("1h", 10_000, 3, 3, 1, 0.4, 0.8, tuned=False, repetitions=0.3),
-    "full": Scale("full", 20_000, 5, 5, 2, 1.0, 1.0, tuned=True, repetitions=1.0),
+    "10m": Scale("10m", 5_000, 3, 3, 1, 0.15, 0.5, tuned=False, repetitions=0.1, minutes=10),
+    "1h": Scale("1h", 10_000, 3, 3, 1, 0.4, 0.8, tuned=False, repetitions=0.3, minutes=60),
+    "full": Scale("full", 20_000, 5, 5, 2, 1.0, 1.0, tuned=True, repetitions=1.0, minutes=40),
 }
 
 

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0),
-    default=40.0,
-    show_default=True,
-    help="End after so long; the same command goes on.",
+    help="End after so long; the same command goes on. Default: 10, 60, or 40 where it is full.",
 )
 @click.option(
     "--workers",
@@ -59,7 +57,7 @@ def claims(
     claims: tuple[str, ...],
     out: Path,
     budget: Budget,
-    minutes: float,
+    minutes: float | None,
     workers: int,
     engine: str,
     address: str | None,

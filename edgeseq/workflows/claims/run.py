@@ -22,8 +22,6 @@ from edgeseq.workflows.claims.kinds import KINDS, measure
 from edgeseq.workflows.claims.pool import Engine, Outcomes, Pool
 
 CELLS = "cells"
-MINUTES = 40.0
-"""Of one visit: then what runs is ended, and the same command goes on."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +79,20 @@ def measure_claims(
     *,
     engine: Engine | None = None,
     workers: int = 2,
-    minutes: float = MINUTES,
+    minutes: float | None = None,
     progress: Progress | None = None,
 ) -> bool:
     """Measure what is missing until all is there or time is up; return whether all is there.
 
     Each outcome is on disk before the next is waited for. Cells that take times run by themselves,
-    after the others, whatever the engine.
+    here and before the others, whatever the engine. After `minutes`, none: the budget's, no cell
+    begins any more, and what runs is ended.
     """
     engine = engine or Pool(out, workers)
-    ends = time.monotonic() + 60 * minutes
+    ends = time.monotonic() + 60 * (run.scale.minutes if minutes is None else minutes)
     while cells := run.missing():
-        together = [cell for cell in cells if not KINDS[cell.kind].alone]
-        batch = (engine, together) if together else (Pool(out, 1), cells)
+        alone = [cell for cell in cells if KINDS[cell.kind].alone]
+        batch = (Pool(out, 1), alone) if alone else (engine, cells)
         with closing(_outcomes(*batch, ends)) as outcomes:
             for outcome in outcomes:
                 run.store.add(outcome)
