@@ -58,13 +58,13 @@ def draw(
         chart.add(line(LEFT, y(value), WIDTH - RIGHT, y(value), "baseline"))
         chart.add(text(LEFT + 4, y(value) - 5, f"{name} {value:.1f}", "note"))
     if len(front) > 1:
-        chart.add(path(_stairs([(x(point.x), y(point.y)) for point in front]), "front"))
+        chart.add(path(stairs([(x(point.x), y(point.y)) for point in front]), "front"))
     for point in points:
         chart.add(dot(x(point.x), y(point.y), point.class_, point.tip))
     return x, y
 
 
-def _stairs(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def stairs(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Go across to the next point's cost, then to its score: between them nothing is known."""
     steps = points[:1]
     for (_, y), (u, v) in pairwise(points):
