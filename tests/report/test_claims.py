@@ -193,5 +193,5 @@ def test_families_differ_in_grey_and_stand_out(dark, paper):
 
 def test_families_look_alike_everywhere():
     assert looks(["Transformer", "LSTM"]) == {"Transformer": 1, "LSTM": 0}
-    found = looks([*ALWAYS, "x"])
+    found = looks(iter([*ALWAYS, "x"]))
     assert len(set(found.values())) == 8

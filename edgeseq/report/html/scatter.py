@@ -81,9 +81,17 @@ RADII = (12.0, 20.0, 30.0, 42.0, 56.0, 72.0)
 WAYS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
 
 
-def name_points(chart: Chart, places: Sequence[Place], names: Sequence[tuple[str, str]]) -> None:
-    """Write each (name, class) beside its place, where it covers neither a point nor a name."""
-    taken = [_box(x, y, 11, 11) for x, y in places]
+def name_points(
+    chart: Chart,
+    places: Sequence[Place],
+    names: Sequence[tuple[str, str]],
+    avoid: Sequence[Place] = (),
+) -> None:
+    """Write each (name, class) beside its place, where it covers neither a point nor a name.
+
+    Points without a name are there to `avoid`.
+    """
+    taken = [_box(x, y, 11, 11) for x, y in (*places, *avoid)]
     for (x, y), name, class_ in _shared(places, names):
         width = LETTER * len(name)
         tries = [

@@ -24,9 +24,10 @@ def family_name(family: str) -> str:
 
 def looks(names: Iterable[str]) -> dict[str, int]:
     """Return the number of each name's look: families have theirs, others take what is free."""
-    found = {name: ALWAYS.index(name) for name in names if name in ALWAYS}
+    each = [*dict.fromkeys(names)]
+    found = {name: ALWAYS.index(name) for name in each if name in ALWAYS}
     free = [look for look in range(LOOKS) if look not in found.values()] or [*range(LOOKS)]
-    others = [name for name in dict.fromkeys(names) if name not in found]
+    others = [name for name in each if name not in found]
     return found | {name: free[place % len(free)] for place, name in enumerate(others)}
 
 

@@ -35,7 +35,8 @@ def draw(figure: Points) -> Html | None:
         chart.add(mark(x(p.x), y(p.y), number, tip, hollow=p.precision != "fp32"))
     named = points if len(points) <= FEW else front
     places = [(x(p.x), y(p.y)) for p in named]
-    name_points(chart, places, [(p.name, "plain") for p in named])
+    everywhere = [(x(p.x), y(p.y)) for p in points]
+    name_points(chart, places, [(p.name, "plain") for p in named], everywhere)
     return tag("div", chart.svg(), _legend(points, look))
 
 
