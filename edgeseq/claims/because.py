@@ -114,7 +114,7 @@ def _other_shares(
     for share in evidence.shares(asked[0].task):
         others = [g if g.distance else replace(g, share=share) for g in grounds]
         found = rank(question, others, evidence, pool_of(others, evidence))
-        if share != asked[0].share and found and found[0].family != choice.family:
+        if found and found[0].family != choice.family:
             yield f"with {100 * share:g} % of the data: {found[0].name}"
 
 

@@ -103,6 +103,9 @@ def test_who_may_be_as_good_would_change_it():
 def test_budgets():
     cells = Cells().trained("lstm", 80.0, kib=40).trained("transformer", 88.5, kib=80, int8=87.9)
     assert cells.ask().choice.name == "transformer int8, 20,000 parameters"
+    scores = {item.name: item.scores[0] for item in cells.ask().ranked}
+    assert scores["transformer fp32, 20,000 parameters"] == pytest.approx(88.5)
+    assert scores["transformer int8, 20,000 parameters"] == pytest.approx(87.9)
     found = cells.ask(max_kib=15)
     assert found.choice.name == "lstm int8, 20,000 parameters"
     assert "without the limit of 15 KiB: transformer int8, 20,000 parameters" in found.would_change
