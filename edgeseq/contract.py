@@ -183,7 +183,14 @@ class Contract:
     @property
     def state_bytes(self) -> int:
         """Bytes of one stream's state; where it grows, after one frame."""
-        return sum(math.prod(s.sized(1, 1)) * (8 if s.dtype == "int64" else 4) for s in self.states)
+        return self.state_bytes_after(1)
+
+    def state_bytes_after(self, frames: int) -> int:
+        """Return the bytes of one stream's state `frames` after its reset."""
+        return sum(
+            math.prod(state.sized(1, frames)) * (8 if state.dtype == "int64" else 4)
+            for state in self.states
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract as JSON values."""

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,21 +51,45 @@ def run_fresh(program: str, job: Job, **options: object) -> dict[str, Any]:
         **options,
         "spawned_ns": time.monotonic_ns(),  # one clock for all processes of a machine
     }
+    return run_program(
+        program,
+        request,
+        f"a fresh process could not run {job.source} on {job.provider}",
+        advice=f"Try the model alone with: edgeseq check --provider {job.provider}",
+    )
+
+
+def run_program(
+    program: str,
+    request: Mapping[str, object],
+    what: str,
+    *,
+    advice: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Run the module `program` on a JSON `request` in a fresh process; return its report.
+
+    Args:
+        program: a module of this package, run as `__main__`.
+        request: its only argument.
+        what: how the error begins, where it fails.
+        advice: how that error ends.
+        environment: variables on top of those of this process.
+
+    Raises:
+        EdgeseqError: the process failed, or did not end; with its last words.
+    """
     command = [sys.executable, "-P", "-m", program, json.dumps(request)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    path = os.pathsep.join(filter(None, sys.path))
+    variables = {**os.environ, "PYTHONPATH": path, **(environment or {})}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment, check=True
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, env=variables, check=True
         )
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
-        raise EdgeseqError(
-            f"a fresh process could not run {job.source} on {job.provider}: {words[0]}. "
-            f"Try the model alone with: edgeseq check --provider {job.provider}"
-        ) from None
+        raise EdgeseqError(f"{what}: {words[0]}. {advice}".rstrip()) from None
     except subprocess.TimeoutExpired:
-        raise EdgeseqError(
-            f"a fresh process with {job.source} did not end in {TIMEOUT_S} s; try fewer steps"
-        ) from None
+        raise EdgeseqError(f"{what}: it did not end in {TIMEOUT_S} s; try fewer steps") from None
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report

@@ -6,20 +6,16 @@ the one source here: the list that `session.record_ep_graph_assignment_info` rec
 the last optimisations and knows neither copies nor types.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
-from edgeseq.contract import Contract, SessionSettings
+from edgeseq.bench.operators import is_node, name_of, profiled
+from edgeseq.contract import SessionSettings
 from edgeseq.errors import ModelError, ProviderError
-from edgeseq.runtime import StreamModel, StreamSession
-from edgeseq.runtime.model import PROVIDERS, open_session
+from edgeseq.runtime.model import PROVIDERS
 
 CALLS = 3
 """Calls that are profiled; all of them run the same nodes."""
@@ -30,7 +26,6 @@ NO_CUDA_KERNEL = ("DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "DynamicQuanti
 _CPU = PROVIDERS["cpu"]
 _COPIES = {"MemcpyFromHost": "host to device", "MemcpyToHost": "device to host"}
 _FLOATS = ("float", "double", "bfloat16")  # "float16" and "float8..." begin with "float"
-_TIME = "_kernel_time"
 
 
 @dataclass(frozen=True)
@@ -89,13 +84,7 @@ def measure_placement(
         ProviderError: the provider is not there.
     """
     path, settings = Path(model_file), settings or SessionSettings()
-    with TemporaryDirectory(prefix="edgeseq-") as folder:
-        session = open_session(path, provider, settings, profile=Path(folder, "profile"))
-        metadata = session.get_modelmeta().custom_metadata_map
-        contract = Contract.from_metadata(metadata, where=str(path))
-        model = StreamModel(session, contract, provider, settings, str(path))
-        _run(model, contract.streams or streams, calls)
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    events = profiled(path, provider, settings, calls, streams=streams)
     return read_placement(events, provider, where=str(path))
 
 
@@ -103,7 +92,7 @@ def read_placement(
     events: Sequence[Mapping[str, Any]], provider: str, *, where: str = "profile"
 ) -> Placement:
     """Read the placement from the events of a profile; raise `ModelError` if it has no nodes."""
-    ran = [event for event in events if _is_node(event)]
+    ran = [event for event in events if is_node(event)]
     calls = sum(event.get("name") == "model_run" for event in events)
     if not ran or not calls:
         raise ModelError(
@@ -144,21 +133,6 @@ def require_placed(
     )
 
 
-def _run(model: StreamModel, streams: int, calls: int) -> None:
-    contract = model.contract
-    chunk = max(1, contract.chunk_min)
-    shape = (chunk, contract.frame.size)
-    frames = np.zeros(shape if streams == 1 else (streams, *shape), np.float32)
-    with StreamSession(model, streams=streams) as session:
-        for _ in range(calls):
-            session.run(frames)
-
-
-def _is_node(event: Mapping[str, Any]) -> bool:
-    """Say whether `event` is a node that ran: others are the session's, or a CUDA kernel's own."""
-    return event.get("cat") == "Node" and str(event.get("name", "")).endswith(_TIME)
-
-
 def _is_copy(event: Mapping[str, Any]) -> bool:
     return event["args"].get("op_name") in _COPIES
 
@@ -166,7 +140,7 @@ def _is_copy(event: Mapping[str, Any]) -> bool:
 def _node(event: Mapping[str, Any]) -> Node:
     arguments = event["args"]
     return Node(
-        name=str(event["name"]).removesuffix(_TIME),
+        name=name_of(event),
         operator=str(arguments.get("op_name", "unknown")),
         provider=str(arguments.get("provider", "unknown")),
         is_compute=_touches_floats(arguments),

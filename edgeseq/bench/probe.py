@@ -60,7 +60,7 @@ def _start(request: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
     times["import_ns"] += time.monotonic_ns() - begin
     report["imported"], heap_before = memory(), heap()
     begin = time.monotonic_ns()
-    model = _load(request)
+    model = load(request)
     times["load_ns"] = time.monotonic_ns() - begin
     heap_opened = heap()
     begin = time.monotonic_ns()
@@ -77,7 +77,8 @@ def _start(request: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
     return {**report, **times, "cold_ns": sum(times.values())}, session, frame
 
 
-def _load(request: dict[str, Any]) -> Any:  # noqa: ANN401 - a StreamModel, imported only here
+def load(request: dict[str, Any]) -> Any:  # noqa: ANN401 - a StreamModel, imported only here
+    """Load the source of `request`."""
     from edgeseq.runtime import SessionSettings, StreamModel
 
     return StreamModel.load(
@@ -114,7 +115,7 @@ def _again(request: dict[str, Any], model: Any, frame: Any) -> dict[str, Any]:  
     taken = _minus(heap(), before)
     session.close()
     begin = time.monotonic_ns()
-    StreamSession(_load(request))
+    StreamSession(load(request))
     return {"heap_session": taken, "reload_ns": time.monotonic_ns() - begin}
 
 

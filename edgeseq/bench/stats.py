@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgeseq.bench.samples import pack, thin, unpack
 
@@ -152,6 +152,23 @@ def interval_of_median(
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.median(values[draws], axis=1), (tail, 1 - tail))
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What rounds of one measurement gave."""
+
+    median: float
+    low: float
+    high: float
+    """Ends of the median's 95 % interval (bootstrap over rounds)."""
+
+
+def spread(values: ArrayLike, *, seed: int = 0) -> Spread:
+    """Return the median of independent `values` and its interval, with four digits."""
+    found = np.asarray(values, np.float64)
+    numbers = (float(np.median(found)), *interval_of_median(found, seed=seed))
+    return Spread(*(float(f"{number:.4g}") for number in numbers))
 
 
 def t975(freedom: int) -> float:

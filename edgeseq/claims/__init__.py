@@ -5,7 +5,22 @@ A claim states what is measured and by which rule it is judged, as code, before 
 
 from typing import Literal
 
-CLAIMS = ("range", "order", "data", "scale", "hybrid", "gru", "patches")
+CLAIMS = (
+    "range",
+    "train-speed",
+    "latency",
+    "order",
+    "explain",
+    "data",
+    "hardware",
+    "bottleneck",
+    "edge",
+    "scale",
+    "hybrid",
+    "gru",
+    "patches",
+    "choose",
+)
 """Every claim by name, in the order of the essay: a claim is one file here and one line there."""
 
 Budget = Literal["10m", "1h", "full"]

@@ -13,10 +13,17 @@ measured. The claim says all of this at once:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from edgeseq.claims.cell import Cell
+from edgeseq.claims.claim import Claim
+from edgeseq.claims.effects import difference
+from edgeseq.claims.figures import Figure, Points
+from edgeseq.claims.figures import Point as Mark
 from edgeseq.claims.intervals import Difference
+from edgeseq.claims.panels import NAMES
 from edgeseq.claims.pareto import front
+from edgeseq.claims.plan import POINTS, Plan
 from edgeseq.claims.verdict import Part, Verdict, Word, combine
 
 NAME = "edge"
@@ -201,3 +208,167 @@ def _numbers(evidence: Evidence) -> dict[str, float]:
         numbers[f"difference_by_{item.unit}"] = round(item.mean, 4)
         numbers[f"smallest_by_{item.unit}"] = round(item.smallest, 4)
     return numbers
+
+
+TASK = "har"
+SIZES = (5_000, 20_000, 80_000)
+FAMILIES = ("lstm", "gru", "transformer", "hybrid")
+JUDGED = ("lstm", "transformer")
+RATE_HZ, ROUNDS, PACED_S = 50.0, 30, 12.0
+
+
+def sizes(plan: Plan) -> tuple[int, ...]:
+    """Return the sizes that the budget has."""
+    return SIZES if plan.scale.tuned else (plan.scale.params,)
+
+
+def families(plan: Plan) -> tuple[str, ...]:
+    """Return the families that the budget has."""
+    return FAMILIES if plan.scale.tuned else JUDGED
+
+
+def cost(plan: Plan, family: str, size: int) -> Cell:
+    """Return the measurement of what a step costs a device."""
+    repetitions = plan.scale.repetitions
+    return Cell(
+        "edge",
+        {
+            "task": TASK, "family": family, "params": size, "rate_hz": RATE_HZ,
+            "rounds": max(4, round(ROUNDS * repetitions)),
+            "paced_s": max(2.0, PACED_S * repetitions),
+            "processes": max(2, round(5 * repetitions)),
+        },
+    )  # fmt: skip
+
+
+def scores(plan: Plan, family: str, size: int) -> tuple[Cell, ...]:
+    """Return the scores of step graphs and their int8 twins."""
+    return plan.quantized(plan.trained(TASK, family, size))
+
+
+def grid(plan: Plan) -> tuple[Cell, ...]:
+    """Return scores and costs of every family at every size."""
+    return tuple(
+        cell
+        for size in sizes(plan)
+        for family in families(plan)
+        for cell in (*scores(plan, family, size), cost(plan, family, size))
+    )
+
+
+def points(plan: Plan, family: str, size: int) -> tuple[Point, ...]:
+    """Return what is known of a family at a size, by precision."""
+    measured = plan.get(cost(plan, family, size)) or {}
+    known = []
+    for precision in ("fp32", "int8"):
+        values = plan.values(scores(plan, family, size), precision)
+        at = measured.get(precision, {})
+        paced = measured.get("paced", {}).get(precision)
+        if not values or "file_kib" not in at:
+            continue
+        known.append(
+            Point(
+                family, f"{size // 1000}k {precision}", precision,
+                sum(values.values()) / len(values), at["file_kib"],
+                paced["us"][0] if paced else None,
+                at.get("peak_above_idle_mib"),
+                paced["cpu_s_per_hour"] if paced else None,
+            )
+        )  # fmt: skip
+    return tuple(known)
+
+
+def evidence(plan: Plan, lstm: int, transformer: int) -> Evidence:
+    """Compare an LSTM and a Transformer of these sizes."""
+    found = points(plan, "lstm", lstm) + points(plan, "transformer", transformer)
+    gain = difference(
+        plan.values(scores(plan, "lstm", lstm), "fp32"),
+        plan.values(scores(plan, "transformer", transformer), "fp32"),
+        POINTS,
+    )
+    if gain is None:
+        return Evidence(found, (), POINTS)
+    clusters = gain.folds if gain.folds > 1 else gain.trainings
+    unit = "folds" if gain.folds > 1 else "seeds"
+    return Evidence(
+        found, (Difference(gain.mean, gain.low, gain.high, gain.smallest, clusters, unit),), POINTS
+    )
+
+
+def matched(plan: Plan) -> tuple[int, int] | None:
+    """Return the smallest sizes, LSTM and Transformer, that are as accurate as the best of both.
+
+    As accurate: a mean score no worse than the better family's best by the margin. None where a
+    family has no such size.
+    """
+    means = {
+        family: {
+            size: sum(values.values()) / len(values)
+            for size in sizes(plan)
+            if (values := plan.values(scores(plan, family, size), "fp32"))
+        }
+        for family in JUDGED
+    }
+    if not all(means.values()):
+        return None
+    target = max(max(found.values()) for found in means.values()) - MARGIN
+    enough = [
+        min((s for s, v in found.items() if v >= target), default=0) for found in means.values()
+    ]
+    return (enough[0], enough[1]) if all(enough) else None
+
+
+def judge_plan(plan: Plan) -> tuple[Part, ...]:
+    """Judge at matched parameters, and again at matched accuracy."""
+    size = plan.scale.params
+    parts = list(judge(evidence(plan, size, size)).parts)
+    if not plan.scale.tuned:
+        return tuple(parts)
+    pair = matched(plan)
+    if pair is None:
+        why = "no size of one of them is as accurate, or too little was measured"
+        statement, rule = "It is cheaper at matched accuracy.", parts[-1].rule
+        return (*parts, Part(statement, rule, "not measured", why))
+    again = judge(evidence(plan, *pair)).parts[1:]
+    said = f"At matched accuracy ({pair[0]:,} against {pair[1]:,} parameters): "
+    return (*parts, *(replace(part, statement=said + part.statement) for part in again))
+
+
+def figures(plan: Plan) -> tuple[Figure, ...]:
+    """Show accuracy against each cost, the front marked."""
+    known = tuple(
+        point
+        for family in families(plan)
+        for size in sizes(plan)
+        for point in points(plan, family, size)
+    )
+    return tuple(
+        Points(
+            f"Accuracy against {name}",
+            f"{name}, {unit}",
+            "window accuracy, %",
+            tuple(
+                Mark(
+                    f"{NAMES[p.family]} {p.variant}", number, p.accuracy or 0.0, p.family,
+                    p.precision, p in pareto(known, paid),
+                )
+                for p in known
+                if (number := paid(p)) is not None
+            ),
+            "Step graphs; those that no other beats are marked. Costs with random weights.",
+        )
+        for name, (unit, paid) in COSTS.items()
+        if known
+    )  # fmt: skip
+
+
+CLAIM = Claim(
+    name=NAME,
+    sentence=HYPOTHESIS,
+    protocol=METHOD + " And again at matched accuracy: the smallest of either that is as accurate.",
+    metrics=("window accuracy of the step graphs", "KiB", "µs when paced", "MiB", "CPU-s an hour"),
+    rules=tuple(part.rule for part in judge(Evidence((), (), POINTS)).parts),
+    grid=grid,
+    judge=judge_plan,
+    figures=figures,
+)

@@ -87,6 +87,8 @@ class Points:
     caption: str = ""
     log_x: bool = True
     log_y: bool = False
+    lines: tuple[Line, ...] = ()
+    """What bounds them, drawn below."""
 
 
 Figure = Curves | Bars | Heat | Points

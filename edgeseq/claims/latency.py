@@ -14,9 +14,14 @@ What counts is written here, before anything was measured:
   as long at the last position as at the first; refuted at no more than 1.25 times.
 """
 
+import math
 from dataclasses import dataclass
 
 from edgeseq.bench.stats import Latency, Ratio
+from edgeseq.claims.cell import Cell, Result
+from edgeseq.claims.claim import Claim
+from edgeseq.claims.figures import Curves, Figure, Line
+from edgeseq.claims.plan import Plan
 from edgeseq.claims.verdict import Part, Verdict, Word, above, combine
 from edgeseq.measured import Parity
 
@@ -51,6 +56,25 @@ class PositionCurve:
 
 
 @dataclass(frozen=True)
+class Times:
+    """Of the distribution of a step's latency what decides."""
+
+    p50_us: float
+    p50_low_us: float
+    p50_high_us: float
+    p99_us: float
+
+
+@dataclass(frozen=True)
+class Between:
+    """How many times slower one is than another, with the interval."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What decides the claim; none where it was not measured."""
 
@@ -59,10 +83,10 @@ class Evidence:
     """Names of the two variants."""
     period_us: float
     """Time between two frames in the paced run."""
-    hot: Ratio | None = None
+    hot: Ratio | Between | None = None
     """Transformer over LSTM, interleaved."""
-    lstm_paced: Latency | None = None
-    transformer_paced: Latency | None = None
+    lstm_paced: Latency | Times | None = None
+    transformer_paced: Latency | Times | None = None
     ring: PositionCurve | None = None
     recompute: PositionCurve | None = None
     parity: Parity | None = None
@@ -171,7 +195,7 @@ def _missing(statement: str, rule: str) -> Part:
     return Part(statement, rule, "not measured", "not measured")
 
 
-def ratio_of_medians(slow: Latency, fast: Latency) -> tuple[float, float]:
+def ratio_of_medians(slow: Latency | Times, fast: Latency | Times) -> tuple[float, float]:
     """Return a careful 95 % interval of `slow`'s median over `fast`'s.
 
     The ends divide the ends of both medians' intervals, so it is wider than it need be: the two
@@ -216,3 +240,113 @@ def _numbers(evidence: Evidence) -> dict[str, float]:
         if curve:
             numbers[f"{curve.name}_growth"] = curve.growth
     return {name: round(value, 4) for name, value in numbers.items()}
+
+
+TASK, POSITIONS = "har", (1, 8, 16, 32, 64, 128, 256)
+ROUNDS, PACED_S = 40, 12.0
+
+
+def grid(plan: Plan) -> tuple[Cell, ...]:
+    """Return one measurement of both families in turns."""
+    repetitions = plan.scale.repetitions
+    return (
+        Cell(
+            "latency",
+            {
+                "task": TASK,
+                "params": {"lstm": plan.scale.params, "transformer": plan.scale.params},
+                "positions": list(POSITIONS),
+                "rounds": max(5, round(ROUNDS * repetitions)),
+                "paced_s": max(2.0, PACED_S * repetitions),
+            },
+        ),
+    )
+
+
+def evidence(plan: Plan) -> Evidence:
+    """Return what the cell says."""
+    found = plan.get(grid(plan)[0])
+    if found is None:
+        return Evidence("step", "step", 0.0)
+    paced = found["paced"]
+    return Evidence(
+        "step, fp32",
+        "step, fp32",
+        1e6 / paced["rate_hz"],
+        hot=Between(*found["hot_ratio"]["ring"]),
+        lstm_paced=_times(paced["lstm"]),
+        transformer_paced=_times(paced["ring"]),
+        ring=_position(found, "ring"),
+        recompute=_position(found, "recomputed"),
+        parity=Parity(
+            found["parity"]["frames"],
+            found["parity"]["relative_error"],
+            0,
+            math.inf,
+            found["parity"]["changed_decisions"],
+        ),
+        tolerance=found["parity"]["limit"],
+    )
+
+
+def _times(paced: Result) -> Times:
+    middle, low, high = paced["us"]
+    return Times(middle, low, high, paced["p99_us"])
+
+
+def _position(found: Result, name: str) -> PositionCurve:
+    medians = tuple(found["curves"][name]["us"])
+    return PositionCurve(name, tuple(found["positions"]), medians, found["rounds"])
+
+
+def judge_plan(plan: Plan) -> tuple[Part, ...]:
+    """Judge the cell by the rules above."""
+    return judge(evidence(plan)).parts
+
+
+def figures(plan: Plan) -> tuple[Figure, ...]:
+    """Show the latency of an answer, and the state, against the position in the stream."""
+    found = plan.get(grid(plan)[0])
+    if found is None:
+        return ()
+    x = tuple(float(position) for position in found["positions"])
+    curves = found["curves"]
+    return (
+        Curves(
+            "Latency against position",
+            "frames seen",
+            "one answer, µs",
+            tuple(
+                Line(_NAMES[name], x, tuple(c["us"]), tuple(c["low"]), tuple(c["high"]))
+                for name, c in curves.items()
+            ),
+            "Medians with 95 % intervals; all in turns in one run.",
+            log_x=True,
+            log_y=True,
+        ),
+        Curves(
+            "State against position",
+            "frames seen",
+            "state, KiB",
+            tuple(Line(_NAMES[name], x, tuple(c["state_kib"])) for name, c in curves.items()),
+            "What is kept between two frames; recomputing keeps the frames themselves.",
+            log_x=True,
+            log_y=True,
+        ),
+    )
+
+
+_NAMES = {
+    "lstm": "LSTM", "ring": "ring cache", "growing": "growing cache", "recomputed": "recomputed",
+}  # fmt: skip
+
+CLAIM = Claim(
+    name=NAME,
+    sentence=HYPOTHESIS,
+    protocol=METHOD + " Weights are random: the time does not depend on them.",
+    metrics=("µs a step, hot and paced", "µs against position", "relative error of streaming"),
+    rules=tuple(part.rule for part in judge(Evidence("", "", 0.0)).parts),
+    grid=grid,
+    judge=judge_plan,
+    figures=figures,
+)

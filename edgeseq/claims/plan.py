@@ -44,6 +44,8 @@ class Scale:
     """Seeds a fold of a task that has folds."""
     length: float
     """Share of the task's own number of steps."""
+    generated: float
+    """The same of generated tasks, which are not learned at all before they are."""
     tuned: bool
     """Whether learning rate and length are searched."""
     repetitions: float
@@ -66,9 +68,9 @@ class Scale:
 
 
 SCALES: dict[str, Scale] = {
-    "10m": Scale("10m", 5_000, 3, 3, 1, 0.1, tuned=False, repetitions=0.1),
-    "1h": Scale("1h", 10_000, 3, 3, 1, 0.4, tuned=False, repetitions=0.3),
-    "full": Scale("full", 20_000, 5, 5, 2, 1.0, tuned=True, repetitions=1.0),
+    "10m": Scale("10m", 5_000, 3, 3, 1, 0.15, 0.5, tuned=False, repetitions=0.1),
+    "1h": Scale("1h", 10_000, 3, 3, 1, 0.4, 0.8, tuned=False, repetitions=0.3),
+    "full": Scale("full", 20_000, 5, 5, 2, 1.0, 1.0, tuned=True, repetitions=1.0),
 }
 
 
@@ -137,7 +139,7 @@ class Plan:
 
     def _chosen(self, task: str, family: str) -> dict[str, Any]:
         """Return the learning rate and the length that the search chose."""
-        length = self.scale.length
+        length = self.scale.generated if base(task) in GENERATED else self.scale.length
         if not self.scale.tuned:
             return {"lr": RATE, "length": length}
         task = TUNED_ON.get(base(task), task)

@@ -20,6 +20,8 @@ TASKS = ("recall", "adding")
 FAMILIES = ("lstm", "transformer")
 FORGETS, KEEPS = 20.0, 10.0
 """Points lost between the shortest lag and the longest: more is forgetting, less is none."""
+LEARNED = 70.0
+"""Skill at the shortest lag below which nothing was learned that could be forgotten."""
 GUESSING = 1 / 3
 """Mean error of always answering 1 in `adding`."""
 
@@ -63,12 +65,25 @@ def judge(plan: Plan) -> tuple[Part, ...]:
     """Judge what either family loses from the shortest lag to the longest, a task each."""
     parts = []
     for task in TASKS:
-        lstm, attention = (_lost(plan, task, family) for family in FAMILIES)
-        parts += [
-            part(f"The LSTM forgets in {task}.", FORGETTING, lstm, _forgets),
-            part(f"The Transformer does not forget in {task}.", KEEPING, attention, _keeps),
-        ]
+        for family, statement, rule, decide in (
+            ("lstm", "The LSTM forgets", FORGETTING, _forgets),
+            ("transformer", "The Transformer does not forget", KEEPING, _keeps),
+        ):
+            lost = _lost(plan, task, family)
+            known = _learned(plan, task, family)
+            parts.append(
+                part(f"{statement} in {task}.", rule, lost, decide if known else _never_learned)
+            )
     return tuple(parts)
+
+
+def _learned(plan: Plan, task: str, family: str) -> bool:
+    near = effect(skill(plan, task, family, LAGS[0]), "%")
+    return near is not None and near.mean > LEARNED
+
+
+def _never_learned(_: Effect) -> Word:
+    return "inconclusive"
 
 
 def _forgets(lost: Effect) -> Word:
@@ -110,13 +125,14 @@ def _line(skills: partial[Values], family: str, plan: Plan) -> Line:
     )
 
 
+_IF = f"of those that have more than {LEARNED:g} at the shortest lag; else nothing is decided"
 FORGETTING = (
     f"loses more than {FORGETS:g} points from the shortest lag to the longest, at the interval's "
-    f"lower end; refuted where less than {KEEPS:g} at its upper end"
+    f"lower end; refuted where less than {KEEPS:g} at its upper end; {_IF}"
 )
 KEEPING = (
     f"loses less than {KEEPS:g} points at the upper end; refuted where more than {FORGETS:g} at "
-    "the lower end"
+    f"the lower end; {_IF}"
 )
 CLAIM = Claim(
     name="range",

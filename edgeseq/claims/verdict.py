@@ -22,6 +22,8 @@ class Part:
     """What was found, in numbers; or why nothing was."""
     effect: Effect | None = None
     """The number that decided, where it is one."""
+    elsewhere: bool = False
+    """About a device that is not here: it is told, and decides nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ def combine(parts: Sequence[Part]) -> Word:
     """Judge a claim that says all of its `parts` at once.
 
     One part supported and another refuted is `mixed`. Otherwise one refuted part refutes the
-    claim, because it says all of them; it is supported only if every part is.
+    claim, because it says all of them; it is supported only if every part is. What is about a
+    device that is not here is left out: a verdict is for the machine at hand.
     """
-    words = {part.word for part in parts}
+    words = {part.word for part in parts if not part.elsewhere}
     if words <= {"not measured"}:
         return "not measured"
     if {"supported", "refuted"} <= words or "mixed" in words:

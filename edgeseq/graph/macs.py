@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeseq.extras import require
+from edgeseq.graph.build import read_contract
 from edgeseq.graph.edit import copied
 from edgeseq.graph.session import quiet_session
 from edgeseq.graph.weights import (
@@ -51,6 +52,8 @@ class Multiplication:
     integer: bool
     weights: bool
     """Whether one side is constant; else both are activations."""
+    values: int = 0
+    """Values that the node returns in that call; 0 inside a loop or a branch."""
 
 
 def multiplications(model: "ModelProto") -> tuple[Multiplication, ...] | None:
@@ -61,6 +64,7 @@ def multiplications(model: "ModelProto") -> tuple[Multiplication, ...] | None:
     """
     shapes = _shapes(model)
     weights = {use.node: use.elements for use in weight_uses(model)}
+    rounds = _rounds(model)
     found: list[Multiplication] = []
     for node, inside in _nodes(model.graph):
         if node.op_type not in _OPERATORS:
@@ -69,9 +73,26 @@ def multiplications(model: "ModelProto") -> tuple[Multiplication, ...] | None:
         macs = _macs(node, inside, shapes, weights.get(name))
         if macs is None:
             return None
+        macs *= rounds if inside == "Scan" else 1
         integer = is_integer(node)
-        found.append(Multiplication(name, node.op_type, macs, integer, name in weights))
+        values = 0 if inside else _returned(node, shapes or {})
+        found.append(Multiplication(name, node.op_type, macs, integer, name in weights, values))
     return tuple(found)
+
+
+def _rounds(model: "ModelProto") -> int:
+    """Return the frames of all streams in a call, where a contract names them and both are fixed.
+
+    A loop over them uses every weight once for each.
+    """
+    contract = read_contract(model, "the graph")
+    if contract is None or contract.streams is None or contract.chunk_max is None:
+        return 1
+    return contract.streams * contract.chunk_max
+
+
+def _returned(node: "NodeProto", shapes: Shapes) -> int:
+    return sum(math.prod(shapes[name]) for name in node.output if name in shapes)
 
 
 def _nodes(graph: "GraphProto", inside: str = "") -> "list[tuple[NodeProto, str]]":

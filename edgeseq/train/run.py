@@ -10,21 +10,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
-from edgeseq.contract import predicts_next_token
 from edgeseq.errors import EdgeseqError
 from edgeseq.models import SequenceModel, Spec
 from edgeseq.tasks.base import Recording, Task
 from edgeseq.train.checkpoint import Checkpoint, Look, Tuned
 from edgeseq.train.crops import Crops
 from edgeseq.train.determinism import seed_torch
-from edgeseq.train.loss import classification_loss, frame_loss, regression_loss
 from edgeseq.train.normalise import build_model
 from edgeseq.train.predict import predictor
 from edgeseq.train.schedule import one_cycle
 from edgeseq.train.settings import FitSettings
 from edgeseq.train.state import RunState
+from edgeseq.train.step import Learner
 
 Progress = Callable[[int, int, float, float | None], None]
 """Called after every step with step, steps, training loss and best validation score so far."""
@@ -70,13 +68,17 @@ class Run:
         model = copy.deepcopy(start.model) if start else build_model(task, spec, self.split.train)
         self.model = model.to(device)
         self.forward = start.twin(self.model) if start else self.model
-        self.optimizer = _optimizer(self.model, settings)
+        self.learner = self._learner()
         everyone = (*self.split.train, *self.split.validation)
         self.crops = self._crops(everyone if start else self.split.train)
         self.step, self.waited, self.seconds = 0, 0, 0.0
         self.history: list[Look] = []
         self.best: Look | None = None
         self.best_weights: dict[str, Tensor] = {}
+
+    def _learner(self) -> Learner:
+        task = self.task
+        return Learner(self.model, self.settings, task.frame, task.output, self.forward)
 
     def _crops(self, recordings: Sequence[Recording]) -> Crops:
         settings = self.settings
@@ -109,7 +111,7 @@ class Run:
     def refit(self, progress: Progress | None = None) -> None:
         """Go on from the best weights for one shorter cycle, with the validation people too."""
         settings, started = self.settings, time.perf_counter()
-        self.optimizer = _optimizer(self.model, settings)
+        self.learner = self._learner()
         self.crops = self._crops((*self.split.train, *self.split.validation))
         self.model.train()
         for step in range(settings.refit_steps):
@@ -129,24 +131,8 @@ class Run:
         """Learn from one batch at `rate` times the peak learning rate; return its loss."""
         batch = step + (self.start.batches if self.start else 0)
         seed_torch(self.settings.seed, batch)  # for dropout
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr * rate
         frames, target = (torch.from_numpy(part).to(self.device) for part in self.crops(batch))
-        loss = self._loss(*self._asked(self.forward(frames), target))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        self.optimizer.step()
-        return self._finite(loss.item(), step + 1)
-
-    def _asked(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs that were asked for, and what each of them describes."""
-        asked, delay = self.forward.body.asked, self.model.spec.delay
-        if asked is None and not delay:
-            return outputs, target
-        if asked is None:
-            asked = torch.arange(outputs.shape[1], device=outputs.device)
-        return outputs[:, asked], target[:, (asked - delay).clamp(min=0)]
+        return self._finite(self.learner.learn(frames, target, rate), step + 1)
 
     def _finite(self, loss: float, step: int) -> float:
         if not math.isfinite(loss):
@@ -155,14 +141,6 @@ class Run:
                 f"rate, now {self.settings.lr:g}, or look for NaN and huge values in the data"
             )
         return loss
-
-    def _loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        settings, task = self.settings, self.task
-        if task.output.kind == "value":
-            return regression_loss(outputs, target, self.model.output_std, skip=settings.skip)
-        each_frame = predicts_next_token(task.frame, task.output)
-        loss = frame_loss if each_frame else classification_loss
-        return loss(outputs, target, label_smoothing=settings.label_smoothing, skip=settings.skip)
 
     def _look(self, train_loss: float) -> None:
         """Score the validation split, and keep the weights if they are the best so far.
@@ -195,7 +173,7 @@ class Run:
         tensors = _prefixed("model", self.model.state_dict())
         tensors |= _prefixed("best", self.best_weights)
         for name, parameter in self.model.named_parameters():
-            tensors |= _prefixed(f"optimizer.{name}", self.optimizer.state[parameter])
+            tensors |= _prefixed(f"optimizer.{name}", self.learner.optimizer.state[parameter])
         return RunState(identity, progress, tensors)
 
     def restore(self, state: RunState) -> None:
@@ -209,7 +187,7 @@ class Run:
         self.best_weights = _under("best", tensors)
         for name, parameter in self.model.named_parameters():
             moments = _under(f"optimizer.{name}", tensors)
-            self.optimizer.state[parameter] = {
+            self.learner.optimizer.state[parameter] = {
                 key: moments[key].to(self.device) for key in _MOMENTS
             }
 
@@ -241,17 +219,6 @@ class Run:
             versions=versions,
             tuned=self.start.tuned if self.start else None,
         )
-
-
-def _optimizer(model: SequenceModel, settings: FitSettings) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) that decays only matrices."""
-    matrices = [value for value in model.parameters() if value.ndim >= 2]
-    vectors = [value for value in model.parameters() if value.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.98), fused=True)
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

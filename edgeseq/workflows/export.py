@@ -23,15 +23,16 @@ from edgeseq.bundle import (
     load_bundle,
     write_manifest,
 )
-from edgeseq.check.parity import compare, decision_rule
+from edgeseq.check.parity import Decide, compare, decision_rule
 from edgeseq.contract import Form
 from edgeseq.errors import PromiseError, UsageError
 from edgeseq.export import build_graph
 from edgeseq.measured import Accuracy, Parity
+from edgeseq.models import SequenceModel
 from edgeseq.recipes import load_recipe
 from edgeseq.runtime import StreamModel
 from edgeseq.tasks import load_task, stored_name
-from edgeseq.tasks.base import stream
+from edgeseq.tasks.base import Array, stream
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.workflows.accuracy import as_accuracy, baselines, judge, scorable
 from edgeseq.workflows.evidence import as_streams, bounded, frame_by_frame
@@ -162,15 +163,8 @@ class _Export:
         steps = max(bounded(self.recipe.gate_steps, contract), contract.chunk_min)
         self.say(f"{name}: {steps:,} frames against PyTorch")
         frames = as_streams(stream(self.test, steps), loaded.contract)  # (N, T, F)
-        with torch.inference_mode():
-            whole = self.exact(torch.from_numpy(frames).double()).float().numpy()
-        streamed = frame_by_frame(loaded, frames)
-        channels = whole.shape[-1]
-        parity = compare(
-            whole.reshape(-1, channels),
-            streamed.reshape(-1, channels),
-            decision_rule(self.task.frame, self.task.output),
-        )
+        decide = decision_rule(self.task.frame, self.task.output)
+        parity = parity_with(self.exact, loaded, frames, decide)
         limit = self.recipe.tolerance.relative_error
         if not parity.relative_error <= limit:
             raise PromiseError(
@@ -211,6 +205,24 @@ class _Export:
             baselines={name: as_accuracy(score) for name, score in beside.items()},
             tuned_for=checkpoint.tuned.recipe if checkpoint.tuned else None,
         )
+
+
+def parity_with(
+    exact: SequenceModel, loaded: StreamModel, frames: Array, decide: Decide | None
+) -> Parity:
+    """Compare what a graph streams of frames `(N, T, F)` with PyTorch's whole-sequence outputs.
+
+    Args:
+        exact: the model in double precision.
+        loaded: its graph.
+        frames: one long stream, or sequences for a graph without state.
+        decide: outputs to decisions; none: there are none.
+    """
+    with torch.inference_mode():
+        whole = exact(torch.from_numpy(frames).double()).float().numpy()
+    streamed = frame_by_frame(loaded, frames)
+    channels = whole.shape[-1]
+    return compare(whole.reshape(-1, channels), streamed.reshape(-1, channels), decide)
 
 
 def _single(tensor: torch.Tensor) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from edgeseq.models import Spec
 from edgeseq.recipes import load_quantization
 from edgeseq.specs import parse
 from edgeseq.tasks import load_task
-from edgeseq.tasks.base import Score
+from edgeseq.tasks.base import Score, Task
 from edgeseq.train.checkpoint import Checkpoint, load_checkpoint
 from edgeseq.train.defaults import default_settings, default_spec
 from edgeseq.train.fit import fit
@@ -87,8 +87,7 @@ def train(request: TrainRequest, out: Path, *, progress: Progress | None = None)
     task = load_task(request.task)
     if not 0 <= request.fold < task.folds:
         raise UsageError(f"{request.task} has folds 0 to {task.folds - 1}, not {request.fold}")
-    default = default_spec(task, request.model, request.params, **request.sizes)
-    spec = _spec(default, request)
+    spec = requested_spec(task, request)
     changes = {"steps": request.steps} if request.steps else {}
     settings = default_settings(
         task,
@@ -124,8 +123,13 @@ def fine_tune(request: TuneRequest, out: Path, *, progress: Progress | None = No
     return TrainReport(out, tuned, baselines(checkpoint.task, checkpoint.fold), before)
 
 
-def _spec(default: Spec, request: TrainRequest) -> Spec:
-    """Return `default` with the explicit sizes in place of its own."""
+def requested_spec(task: Task, request: TrainRequest) -> Spec:
+    """Return the model that suits `task` and `params`, with the explicit sizes in place of its own.
+
+    Raises:
+        UsageError: the family has no such size, or it makes no model.
+    """
+    default = default_spec(task, request.model, request.params, **request.sizes)
     kind = type(default)
     allowed = sorted(field.name for field in dataclasses.fields(kind))
     for name in sorted(request.sizes.keys() - {*allowed}):

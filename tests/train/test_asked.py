@@ -20,7 +20,7 @@ def asked_of(spec, length=20):
     run.forward.train()
     run.forward(torch.randn(2, length, 2))
     numbers = torch.arange(length).expand(2, length)
-    frames, described = run._asked(numbers, numbers)
+    frames, described = run.learner.asked(numbers, numbers)
     assert torch.equal(frames[0], frames[1])
     return frames[0].tolist(), described[0].tolist()
 

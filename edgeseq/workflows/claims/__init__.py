@@ -1,1 +1,1 @@
-"""Running the cells of claims: here, in a pool of processes, or on a cluster."""
+"""The cells of the claims, each kind a function from settings to a result, and who runs them."""

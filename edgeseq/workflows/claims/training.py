@@ -127,8 +127,14 @@ def trained(settings: Settings, folder: Path, **changes: Any) -> "Checkpoint":  
         task, settings["family"],
         fold=settings["fold"], seed=settings["seed"], lr=settings["lr"], steps=steps, **changes,
     )  # fmt: skip
-    run = folder / "runs" / Cell("train", {**settings, **changes}).key
+    own = {name: value for name, value in settings.items() if not _judged(name, value)}
+    run = folder / "runs" / Cell("train", {**own, **changes}).key
     return fit(_changed(task, settings), spec, how, run, resume=True)
+
+
+def _judged(name: str, value: Any) -> bool:  # noqa: ANN401 - a JSON value
+    """Say whether a setting changes how a training is judged, and not the training."""
+    return name == "inputs" or (name == "broken" and value != "labels")
 
 
 def _changed(task: Task, settings: Settings) -> Task:

@@ -1,27 +1,24 @@
 """The demo's measurements: all variants of all bundles in one run, then in fresh processes."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeseq.bench.candidate import Array, floor, of_file
 from edgeseq.bench.latency import HotResult, HotSettings, measure_hot
 from edgeseq.bench.memory import ColdStart, Job, Memory, measure_fresh
 from edgeseq.bench.pace import Paced, PaceSettings, measure_paced
+from edgeseq.bench.position import measure_positions
 from edgeseq.bundle import Bundle
 from edgeseq.claims.latency import PositionCurve
 from edgeseq.contract import SessionSettings
-from edgeseq.runtime import StreamSession
+from edgeseq.runtime import StreamModel, StreamSession
 from edgeseq.runtime.predict import is_stepped
 
 POSITIONS = (1, 8, 16, 32, 64, 128, 256)
 """Frames seen: from the first one to well beyond the attention window."""
-SETTLE = 20
-"""Steps before a timed stream: the candidate before used the caches."""
 
 Name = tuple[str, str]
 """Family and variant."""
@@ -141,60 +138,15 @@ def _positions(
     sessions: Mapping[Name, StreamSession], sequence: Bundle | None, frames: Array, repeats: int
 ) -> tuple[PositionCurve, ...]:
     """Time one answer after so many frames, in turns: step graphs, then computing all again."""
-    timed: dict[str, Callable[[], list[float]]] = {}
+    models: dict[str, StreamModel] = {}
     for family, names in {"lstm": ("fp32",), "transformer": ("step", "fp32")}.items():
         name = next((name for name in names if (family, name) in sessions), None)
         if name is not None:
             curve = "LSTM step" if family == "lstm" else "ring step"
-            timed[curve] = _stepping(sessions[family, name], frames)
+            models[curve] = sessions[family, name].model
     if sequence is not None:
-        timed["recompute"] = _recomputing(StreamSession(sequence.path, variant="fp32"), frames)
-    rounds: dict[str, list[list[float]]] = {name: [] for name in timed}
-    for repeat in range(repeats + 1):
-        for name, once in timed.items():
-            times = once()
-            if repeat:  # the first round warms up
-                rounds[name].append(times)
-    return tuple(_curve(name, times) for name, times in rounds.items())
-
-
-def _curve(name: str, rounds: Sequence[Sequence[float]]) -> PositionCurve:
-    medians: NDArray[np.float64] = np.median(np.asarray(rounds), axis=0)
-    return PositionCurve(
-        name, POSITIONS, tuple(round(float(value), 3) for value in medians), len(rounds)
+        models["recompute"] = StreamModel.load(sequence.path, variant="fp32")
+    costs = measure_positions(models, frames, positions=POSITIONS, rounds=repeats, around=1)
+    return tuple(
+        PositionCurve(cost.name, cost.positions, cost.step_us, cost.rounds) for cost in costs
     )
-
-
-def _stepping(session: StreamSession, frames: Array) -> Callable[[], list[float]]:
-    """Return a function that streams from a reset state and gives the µs at each position."""
-    rows = list(np.resize(frames, (max(POSITIONS), frames.shape[1])))
-
-    def once() -> list[float]:
-        for row in rows[:SETTLE]:
-            session.step(row)
-        session.reset()
-        times = []
-        for row in rows:
-            begin = time.perf_counter_ns()
-            session.step(row)
-            times.append((time.perf_counter_ns() - begin) / 1e3)
-        return [times[position - 1] for position in POSITIONS]
-
-    return once
-
-
-def _recomputing(session: StreamSession, frames: Array) -> Callable[[], list[float]]:
-    """Return a function that runs the whole past at each position; each length runs twice."""
-    rows = np.resize(frames, (max(POSITIONS), frames.shape[1]))
-
-    def once() -> list[float]:
-        times = []
-        for position in POSITIONS:
-            past = np.ascontiguousarray(rows[:position])
-            session.run(past)
-            begin = time.perf_counter_ns()
-            session.run(past)
-            times.append((time.perf_counter_ns() - begin) / 1e3)
-        return times
-
-    return once
