@@ -17,14 +17,6 @@ PLAIN = {"task", "family", "params", "fold", "seed", "lr", "length", "share"}
 """Settings of a training as it is shipped; others are experiments: no positions, broken."""
 SAME_SIZE = 0.1
 """Share by which the parameters of a benchmark's model may differ from those of a training."""
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "kib": ("kib", "file_kib", "size_kib"),
-    "hot_us": ("hot_us", "hot_p50_us"),
-    "paced_us": ("paced_us", "paced_p50_us"),
-    "memory_mib": ("memory_mib", "attributable_mib", "attributable_rss_mib"),
-    "cpu_s_per_hour": ("cpu_s_per_hour", "cpu_seconds_per_hour"),
-}
-"""What each cost may be called in a cell of the kind `edge`."""
 
 
 @dataclass(frozen=True)
@@ -192,22 +184,27 @@ def _scores(cell: Cell, result: Result) -> Iterator[tuple[str, float | None, flo
 
 
 def _edges(found: Sequence[Outcome]) -> Iterator[tuple[tuple[str, str, int, str], Costs]]:
-    for outcome in found:
+    """Yield what steps cost, the most thoroughly measured last."""
+    edges = [outcome for outcome in found if outcome.cell.kind == "edge"]
+    for outcome in sorted(edges, key=lambda outcome: outcome.cell.settings.get("rounds", 0)):
         settings = outcome.cell.settings
-        if outcome.cell.kind == "edge" and {"task", "family", "params"} <= settings.keys():
-            for precision, row in outcome.result.items():
-                if isinstance(row, Mapping):
-                    key = settings["task"], settings["family"], settings["params"], precision
-                    yield key, costs_of(row)
+        for precision in ("fp32", "int8"):
+            key = settings["task"], settings["family"], settings["params"], precision
+            yield key, costs_of(outcome.result, precision)
 
 
-def costs_of(row: Mapping[str, Any]) -> Costs:
-    """Return the costs in what a cell of the kind `edge` says of a precision."""
-    return Costs(**{name: _first(row, names) for name, names in NAMES.items()})
-
-
-def _first(row: Mapping[str, Any], names: Sequence[str]) -> float | None:
-    return next((float(row[name]) for name in names if row.get(name) is not None), None)
+def costs_of(result: Result, precision: str) -> Costs:
+    """Return what a cell of the kind `edge` says of a precision; it may say less."""
+    file = result.get(precision, {})
+    hot = result.get("hot_us", {}).get(precision)
+    paced = result.get("paced", {}).get(precision, {})
+    return Costs(
+        file.get("file_kib"),
+        hot[0] if hot else None,
+        paced["us"][0] if "us" in paced else None,
+        file.get("peak_above_idle_mib"),
+        paced.get("cpu_s_per_hour"),
+    )
 
 
 def _benches(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgeseq.claims import CLAIMS
 from edgeseq.claims.cell import Cell, Outcome
 from edgeseq.claims.effects import Effect
 from edgeseq.claims.plan import MARGIN, PER_CENT, POINTS, ready
@@ -65,8 +66,9 @@ def headline(summary: Summary) -> str:
 
 def run_again(summary: Summary) -> str:
     """Return the command that measures all of it."""
-    names = " ".join(judged.verdict.claim for judged in summary.claims)
-    return f"edgeseq claims {names} --budget {summary.scale.name} -o DIR"
+    names = tuple(judged.verdict.claim for judged in summary.claims)
+    which = "" if names == CLAIMS else " ".join(names) + " "
+    return f"edgeseq claims {which}--budget {summary.scale.name} -o DIR"
 
 
 def cell_again(summary: Summary, cell: Cell) -> str:
@@ -101,6 +103,13 @@ def spread(effect: Effect | None) -> tuple[str, str, str, str]:
     seeds, folds = ("" if sd is None else f"{sd:.1f}" for sd in (effect.seed_sd, effect.fold_sd))
     many = f"{effect.trainings} in {effect.folds} folds" if effect.folds > 1 else effect.trainings
     return f"{effect.smallest:.1f}", seeds, folds, str(many)
+
+
+def statement(part: Part) -> str:
+    """Return what a part says, and whether it is only told."""
+    return (
+        f"{part.statement} (Another device: decides nothing.)" if part.elsewhere else part.statement
+    )
 
 
 def found(part: Part) -> str:

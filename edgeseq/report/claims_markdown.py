@@ -58,8 +58,8 @@ def _verdict(judged: Judged) -> list[str]:
 
 def _said(part: Part) -> str:
     if part.word == NOT_MEASURED:
-        return f"{part.statement} *{part.word}*"
-    return f"{part.statement} *{part.word}*: {words.found(part)}"
+        return f"{words.statement(part)} *{part.word}*"
+    return f"{words.statement(part)} *{part.word}*: {words.found(part)}"
 
 
 def _list(lines: "Iterator[str] | Sequence[str]") -> str:
@@ -74,10 +74,7 @@ def _claim(judged: Judged) -> Iterator[str]:
     yield markdown_table(
         ("part", "rule", "verdict", "effect [95 %]", "smallest>", "seed SD>", "fold SD>",
          "trainings>"),
-        [
-            [part.statement, part.rule, part.word, words.found(part), *words.spread(part.effect)]
-            for part in verdict.parts
-        ],
+        [_part(part) for part in verdict.parts],
     )  # fmt: skip
     if verdict.notes:
         yield _list(verdict.notes)
@@ -86,6 +83,12 @@ def _claim(judged: Judged) -> Iterator[str]:
         yield numbers(figure)
         if figure.caption:
             yield figure.caption
+
+
+def _part(part: Part) -> list[str]:
+    return [
+        words.statement(part), part.rule, part.word, words.found(part), *words.spread(part.effect),
+    ]  # fmt: skip
 
 
 def numbers(figure: Figure) -> str:

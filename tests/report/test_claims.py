@@ -1,6 +1,7 @@
 """The report of claims: whole, small, traceable to cells, and read without hues."""
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 from itertools import combinations
 
@@ -84,6 +85,15 @@ def test_markdown_says_the_same(summary):
     assert MACHINE["onnxruntime"] in block
 
 
+def test_what_is_only_told_says_so(summary):
+    judged = summary.claims[0]
+    first, *others = judged.verdict.parts
+    verdict = replace(judged.verdict, parts=(replace(first, elsewhere=True), *others))
+    told = replace(summary, claims=(replace(judged, verdict=verdict),))
+    for text in (render(told), markdown(told)):
+        assert text.count(f"{first.statement} (Another device: decides nothing.)") == 2
+
+
 def test_leave(summary, tmp_path):
     leave(summary, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -127,6 +137,12 @@ def test_a_curve_lies_where_its_numbers_are():
         assert y - high == pytest.approx(low - y, abs=0.2)
     assert points[1][0] - points[0][0] == pytest.approx(points[2][0] - points[1][0], abs=0.2)
     assert 'class="line s1 d1"' in page
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_one_place_and_one_value_are_drawn(log):
+    one = Curves("a", "b", "c", (Line("LSTM", (8.0,), (0.0,), (0.0,), (0.0,)),), log_x=log)
+    assert 'class="mark s0"' in svg(replace(one, log_y=log))
 
 
 def test_bars_begin_at_zero_and_have_whiskers():

@@ -1,6 +1,5 @@
 """Lines over one axis, each with its 95 % band."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 from edgeseq.claims.figures import Curves, Line
@@ -23,9 +22,9 @@ def draw(figure: Curves) -> Html | None:
         return None
     chart = Chart(figure.title, f"{figure.y_label} against {figure.x_label}, a line each.")
     right = WIDTH - RIGHT - LETTER * max(len(line.name) for line in lines) - 6
-    x = _scale(figure.log_x)([at for line in lines for at in line.x], LEFT + 8, right)
+    x = _scale([at for line in lines for at in line.x], LEFT + 4, right, log=figure.log_x)
     ends = [end for line in lines for end in (*line.y, *line.low, *line.high)]
-    y = _scale(figure.log_y)(ends, FLOOR - 4, TOP)
+    y = _scale(ends, FLOOR - 4, TOP, log=figure.log_y)
     chart.y_axis(y, figure.y_label, right=right)
     chart.x_axis(x, figure.x_label, _ticks(lines, x))
     look = looks(line.name for line in lines)
@@ -37,8 +36,11 @@ def draw(figure: Curves) -> Html | None:
     return chart.svg()
 
 
-def _scale(log: bool) -> Callable[..., Scale]:
-    return (lambda *found: logarithmic(*found, pad=1.0)) if log else linear
+def _scale(values: list[float], start: float, end: float, *, log: bool) -> Scale:
+    if not log:
+        return linear(values, start, end)
+    several = len({value for value in values if value > 0}) != 1
+    return logarithmic(values, start, end, pad=1.05 if several else 2.0)
 
 
 def _ticks(lines: list[Line], x: Scale) -> list[float] | None:

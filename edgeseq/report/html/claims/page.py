@@ -58,7 +58,7 @@ def _verdicts(summary: Summary) -> Html:
 def _verdict(judged: Judged) -> Html:
     verdict = judged.verdict
     parts = [
-        tag("li", f"{part.statement} ", _word(part.word), f" {_decided(part)}".rstrip())
+        tag("li", f"{words.statement(part)} ", _word(part.word), f" {_decided(part)}".rstrip())
         for part in verdict.parts
     ]
     return tag(
@@ -112,7 +112,7 @@ def _parts(parts: Sequence[Part]) -> Html:
     rows = [
         tag(
             "tr",
-            tag("th", part.statement, scope="row"),
+            tag("th", words.statement(part), scope="row"),
             tag("td", part.rule, class_="rule"),
             tag("td", _word(part.word)),
             [tag("td", text) for text in (words.found(part), *words.spread(part.effect))],
