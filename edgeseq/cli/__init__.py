@@ -15,6 +15,7 @@ from edgeseq.cli.claims import claims
 from edgeseq.cli.compare import compare
 from edgeseq.cli.demo import demo
 from edgeseq.cli.devices import devices
+from edgeseq.cli.explain import explain
 from edgeseq.cli.export import export
 from edgeseq.cli.inspect import inspect
 from edgeseq.cli.quantize import quantize
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 for command in (
-    tasks, train, export, quantize, check, run, bench, compare, report, inspect, devices, demo,
-    claims, advise,
+    tasks, train, export, quantize, check, run, explain, bench, compare, report, inspect, devices,
+    demo, claims, advise,
 ):  # fmt: skip
     main.add_command(command)

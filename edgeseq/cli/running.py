@@ -43,9 +43,7 @@ def frames(
     if source is None:
         raise UsageError("nothing to run: name a file, or - for standard input")
     piped, output = source == STANDARD_INPUT, feed.session.contract.output
-    rows = read_rows(
-        _standard_input() if piped else Path(source), feed.session.contract.frame, skip
-    )
+    rows = read_rows(standard_input() if piped else Path(source), feed.session.contract.frame, skip)
 
     def said(seconds: float) -> Iterator[str]:
         yield from summary(feed, seconds, kept=state is not None)
@@ -153,7 +151,7 @@ def _board(output: "Output", console: "Console", *, idle: bool) -> Iterator["Tel
         live.refresh()
 
 
-def _standard_input() -> TextIO:
+def standard_input() -> TextIO:
     """Return standard input, in which no byte is an error of its own."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
@@ -167,7 +165,7 @@ def _prompt(prompt: str | None, source: str | None, *, needed: bool) -> str:
     if prompt is not None:
         return prompt
     if source == STANDARD_INPUT:
-        return _standard_input().read()
+        return standard_input().read()
     if source is not None:
         if not Path(source).is_file():
             raise UsageError(f"no file {source}; name one that exists, or give --prompt TEXT")

@@ -19,7 +19,7 @@ from edgeseq.export.positions import rotary_angles
 from edgeseq.export.recompute import Recomputed
 from edgeseq.export.ring import AnyChunk, OneFrame
 from edgeseq.graph.build import GraphBuilder
-from edgeseq.models.blocks import Attending, Parts, PartSizes
+from edgeseq.models.blocks import Attending, Parts, PartSizes, shares
 
 
 class BlockSizes(AttentionSizes, PartSizes, Protocol):
@@ -48,6 +48,15 @@ class Attention(Attending):
         y = self._attend(*self._project(x))  # (N, H, T, K)
         out: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return out
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Return how much each of the frames `(N, T, D)` takes from each, `(N, H, T, T)`."""
+        q, k, _ = self._project(x)
+        at = torch.arange(x.shape[1], device=x.device)
+        seen = self._biased(at[:, None] - at)
+        if seen.dtype == torch.bool:
+            seen = torch.zeros_like(seen, dtype=x.dtype).masked_fill(~seen, -torch.inf)
+        return shares(q, k, seen)
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rotated keys and the values `(N, H, T, K)` of all frames."""

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from edgeseq.export.layers import linear, norm, query_scale
 from edgeseq.graph.build import GraphBuilder
-from edgeseq.models.blocks import Attending, Parts
+from edgeseq.models.blocks import Attending, Parts, shares
 from edgeseq.models.family import Spec
 from edgeseq.models.sizes import block_parameters, check_sizes, too_few
 from edgeseq.models.sliding import Sliding
@@ -111,6 +111,11 @@ class WholeAttention(Attending):
         y = F.scaled_dot_product_attention(q[:, :, at], k, v, dropout_p=dropout)
         out: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return out
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Return how much each of the tokens `(B, S, D)` takes from each, `(B, H, S, S)`."""
+        q, k, _ = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return shares(q, k)
 
 
 class WholeBlock(Parts[WholeAttention]):

@@ -38,6 +38,17 @@ class Attending(nn.Module):
         self.out = nn.Linear(spec.width, spec.width, bias=False)
 
 
+def shares(q: Tensor, k: Tensor, added: Tensor | None = None) -> Tensor:
+    """Return how much each query takes from each key, `(N, H, T, S)`, rows of 1.
+
+    What `scaled_dot_product_attention` multiplies the values by, and keeps to itself; `added` goes
+    to the scores before they become shares.
+    """
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    taken: Tensor = (scores if added is None else scores + added).softmax(-1)
+    return taken
+
+
 A = TypeVar("A", bound=Attending)
 
 

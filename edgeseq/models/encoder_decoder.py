@@ -30,6 +30,7 @@ from edgeseq.export.source import Source, Whole
 from edgeseq.families import PositionKind
 from edgeseq.graph.build import GraphBuilder
 from edgeseq.models.attention import Attention, Block, final_position, write_window
+from edgeseq.models.blocks import shares
 from edgeseq.models.family import Body, Family, Spec
 from edgeseq.models.positions import width_mistakes
 from edgeseq.models.sizes import block_parameters, check_sizes, too_few
@@ -99,6 +100,11 @@ class EncoderDecoderSpec(Spec):
 
 class Bidirectional(Attention):
     """Self-attention of all frames to all; the window is how many there are."""
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Return how much each of the frames `(N, T, D)` takes from each, `(N, H, T, T)`."""
+        q, k, _ = self._project(x)
+        return shares(q, k)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         dropout = self.dropout if self.training else 0.0

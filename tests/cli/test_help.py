@@ -15,8 +15,8 @@ COMMANDS = main.commands
 
 def test_verbs_come_in_the_order_of_the_work():
     assert list(COMMANDS) == [
-        "tasks", "train", "export", "quantize", "check", "run", "bench", "compare", "report",
-        "inspect", "devices", "demo", "claims", "advise",
+        "tasks", "train", "export", "quantize", "check", "run", "explain", "bench", "compare",
+        "report", "inspect", "devices", "demo", "claims", "advise",
     ]  # fmt: skip
 
 

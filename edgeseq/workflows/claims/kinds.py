@@ -27,6 +27,13 @@ KINDS: Mapping[str, Work] = {
     "tune": Work("training", "tune"),
     "quantized": Work("training", "quantized"),
     "baselines": Work("training", "baselines"),
+    "explain": Work("explaining", "explained"),
+    "roofline": Work("machine", "roofline", alone=True),
+    "achieved": Work("machine", "achieved", alone=True),
+    "train-speed": Work("machine", "train_speed", alone=True),
+    "latency": Work("streaming", "latency", alone=True),
+    "memory": Work("streaming", "memory", alone=True),
+    "edge": Work("streaming", "edge", alone=True),
 }
 
 
