@@ -152,17 +152,24 @@ def test_bars_begin_at_zero_and_have_whiskers():
     assert float(loss.get("x")) + float(loss.get("width")) == pytest.approx(zero, abs=0.02)
     assert float(gain.get("width")) / float(loss.get("width")) == pytest.approx(1.5, rel=0.01)
     assert len(drawn.marked("line", "whisker")) == 6
+    counted = Drawn(svg(replace(BARS, bars=(Bar("MatMul", 40, 40, 40),))))
+    assert counted.marked("line", "whisker") == []
 
 
 def test_heat_and_points_say_what_hues_would():
-    heat = svg(HEAT)
-    assert "heat below" in heat
-    assert ">-1.5<" in heat
-    assert "heat none" in heat
+    heat = Drawn(svg(replace(HEAT, values=((-1.5, 0.5), (1.5, None)), rows=("10 %", "all"))))
+    shades = [float(cell.get("fill-opacity")) for cell in heat.marked("rect", "shade")][-3:]
+    assert shades[0] < shades[1] < shades[2]  # darker is more
+    assert 0.4 < shades[1] < 0.8  # about zero is about the middle
+    assert ">-1.50<" in svg(HEAT)
     whole = str(drawing(POINTS))
     assert "mark s0 hollow" in whole
     assert "hollow: int8" in whole
     assert 'class="line front"' in whole
+    roof = Line("L2 <cache>", (1, 100), (50, 95))
+    bound = svg(replace(POINTS, lines=(roof,)))
+    assert 'class="line bound"' in bound
+    assert "L2 &lt;cache&gt;" in bound
 
 
 @pytest.mark.parametrize("figure", [CURVES, BARS, HEAT, POINTS], ids=lambda f: type(f).__name__)

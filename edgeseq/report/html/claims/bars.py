@@ -47,5 +47,7 @@ def _bar(x: Scale, y: float, value: float, low: float, high: float) -> list[Html
     box = tag(
         "rect", tip, x=left, y=y - 7, width=max(right - left, 1.0), height=14.0, class_="bar value"
     )
+    if low == high:  # counted, not estimated
+        return [box]
     ends = [line(x(end), y - 4, x(end), y + 4, "whisker") for end in (low, high)]
     return [box, line(x(low), y, x(high), y, "whisker"), *ends]

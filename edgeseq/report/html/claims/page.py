@@ -18,7 +18,8 @@ from edgeseq.report.numbers import NOT_MEASURED, short
 
 def render(summary: Summary) -> str:
     """Return a run of claims as one self-contained HTML page."""
-    style = (files("edgeseq.report.html.claims") / "claims.css").read_text(encoding="utf-8")
+    sheets = (("edgeseq.report.html", "heat.css"), ("edgeseq.report.html.claims", "claims.css"))
+    style = "".join((files(folder) / name).read_text(encoding="utf-8") for folder, name in sheets)
     return document("edgeseq claims", _body(summary), style)
 
 

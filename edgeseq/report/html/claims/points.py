@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from edgeseq.claims.figures import Point, Points
-from edgeseq.report.html.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, path
+from edgeseq.claims.figures import Line, Point, Points
+from edgeseq.report.html.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, path, text
 from edgeseq.report.html.claims.look import family_name, looks, mark
-from edgeseq.report.html.markup import Html, tag
+from edgeseq.report.html.markup import Html, join, tag
 from edgeseq.report.html.scale import Scale, linear, logarithmic
 from edgeseq.report.html.scatter import name_points, stairs
 from edgeseq.report.numbers import short
@@ -21,10 +21,13 @@ def draw(figure: Points) -> Html | None:
     if not points:
         return None
     chart = Chart(figure.title, f"{figure.y_label} against {figure.x_label}, a mark a model.")
-    x = _scale([p.x for p in points], LEFT + 8, WIDTH - RIGHT - 8, log=figure.log_x)
-    y = _scale([p.y for p in points], FLOOR, TOP, log=figure.log_y)
+    across = [*(p.x for p in points), *(at for line in figure.lines for at in line.x)]
+    up = [*(p.y for p in points), *(at for line in figure.lines for at in line.y)]
+    x = _scale(across, LEFT + 8, WIDTH - RIGHT - 8, log=figure.log_x)
+    y = _scale(up, FLOOR, TOP, log=figure.log_y)
     chart.y_axis(y, figure.y_label)
     chart.x_axis(x, figure.x_label)
+    chart.add(*(_bound(line, x, y) for line in figure.lines))
     front = sorted((p for p in points if p.on_front), key=lambda p: p.x)
     if len(front) > 1:
         chart.add(path(stairs([(x(p.x), y(p.y)) for p in front]), "front"))
@@ -38,6 +41,13 @@ def draw(figure: Points) -> Html | None:
     everywhere = [(x(p.x), y(p.y)) for p in points]
     name_points(chart, places, [(p.name, "plain") for p in named], everywhere)
     return tag("div", chart.svg(), _legend(points, look))
+
+
+def _bound(line: Line, x: Scale, y: Scale) -> Html:
+    """Return a line that bounds the points, with its name where it begins."""
+    places = [(x(at), y(value)) for at, value in zip(line.x, line.y, strict=True)]
+    left, low = places[0]
+    return join(path(places, "bound", line.name), text(left + 4, low - 6, line.name, "note"))
 
 
 def _scale(values: Sequence[float], start: float, end: float, *, log: bool) -> Scale:
