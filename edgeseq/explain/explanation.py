@@ -75,7 +75,8 @@ class Explanation:
         """Return how far each measure ranks the frames as occlusion does, by its name.
 
         Each is blurred over the stretches that occlusion asked, so that none is blamed for being
-        sharper. Last comes `RECENCY`.
+        sharper. Frames that the decision cannot depend on do not count: whoever gives them
+        nothing is right, and no wiser. Last comes `RECENCY`.
         """
         asked = self.occlusion
         if asked is None:
@@ -85,8 +86,7 @@ class Explanation:
         found = {}
         for name, importance in (inside | {RECENCY: recent}).items():
             blurred = asked.stretches.blurred(importance)
-            found[name] = Agreement(
-                agreement(blurred, asked.importance),
-                None if name == RECENCY else agreement_beyond(blurred, asked.importance, recent),
-            )
+            said, truth, late = (x[asked.first :] for x in (blurred, asked.importance, recent))
+            beyond = None if name == RECENCY else agreement_beyond(said, truth, late)
+            found[name] = Agreement(agreement(said, truth), beyond)
         return found

@@ -82,6 +82,8 @@ class Occlusion:
     that cover it; below 0: the frame speaks against what was decided."""
     channels: Exact
     """The same of each channel alone, `(channels, T)`; of one channel it is the same again."""
+    first: int = 0
+    """The first frame that the decision can depend on."""
 
     @property
     def importance(self) -> Exact:
@@ -117,15 +119,15 @@ def occlude(
         groups.append(every >= 0)
     recent = frames[-(memory or len(frames)) :]
     inside = of.inside()[:, -len(recent) :]  # (S, T'), T' of the recent frames
-    reached: NDArray[np.bool_] = inside.any(1)
+    reached = np.flatnonzero(inside.any(1))
     covered = [part[:, None] & group for group in groups for part in inside[reached]]  # (T', F)
     whole = score(predict, recent[None], target)[0]
     found = whole - _scores(predict, recent, covered, neutral, target)
     found[np.abs(found) < ROUNDING * max(1.0, abs(whole))] = 0
-    changes = np.zeros((len(groups), len(reached)))
+    changes = np.zeros((len(groups), len(inside)))
     changes[:, reached] = found.reshape(len(groups), -1)
     by_frame = of.by_frame(changes)
-    return Occlusion(of, by_frame[-1], by_frame[:channels])
+    return Occlusion(of, by_frame[-1], by_frame[:channels], len(frames) - len(recent))
 
 
 def score(predict: Predict, frames: Array, target: Target) -> Exact:

@@ -103,7 +103,7 @@ def test_a_window_is_known_of_a_run_and_of_its_bundle(run_of, cnn_bundle, record
     assert np.ptp(found[-10:]) > 1e-3
     every = occlude(
         run.predict, read_frames(recording, run.frame),
-        Target(run.output, run.output.labels.index(explained(run_of["cnn"], recording)["label"])),
+        Target(run.output, run.output.labels.index(explained(cnn_bundle.path, recording)["label"])),
         neutral(read_frames(recording, run.frame), run.frame), channels=2, width=1,
     )  # fmt: skip
     assert every.change == pytest.approx(np.array(found), abs=3e-5)

@@ -125,6 +125,7 @@ def test_what_is_beyond_the_memory_is_not_asked(frames):
     whole = occlude(reads(16), frames, Target(VALUES, 0), np.zeros(4, np.float32), width=4)
     found = occlude(counted, frames, Target(VALUES, 0), np.zeros(4, np.float32), width=4, memory=5)
     assert (found.change == whole.change).all()
+    assert (found.first, whole.first) == (15, 0)
     assert asked == [(1, 5, 4), (3, 5, 4)], "those from 12, 14 and 16 on"
 
 

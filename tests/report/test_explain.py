@@ -80,6 +80,15 @@ def test_the_tables_say_who_agrees_and_which_channel_matters():
     assert notes.notes[1:] == ("no & attention",)
 
 
+def test_frames_that_cannot_matter_are_no_agreement():
+    whole = explanation()
+    change = np.where(np.arange(FRAMES) >= 30, 40.0 - np.arange(FRAMES), 0)  # earlier matters more
+    occlusion = replace(whole.occlusion, change=change, stretches=Stretches(FRAMES, 1))
+    late = replace(whole, occlusion=replace(occlusion, first=30))
+    assert replace(whole, occlusion=occlusion).agreements()[RECENCY].rank > 0.5
+    assert late.agreements()[RECENCY].rank == pytest.approx(-1)
+
+
 def test_json_has_every_number():
     found = json.loads(json.dumps(as_json(explanation())))
     assert found["label"] == "<b>run</b>"

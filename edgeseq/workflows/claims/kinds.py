@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from edgeseq.claims.cell import Cell, Outcome
 from edgeseq.errors import EdgeseqError
@@ -48,7 +49,11 @@ def measure(cell: Cell, folder: Path) -> Outcome:
     begin = time.perf_counter()
     try:
         function = getattr(import_module(f"edgeseq.workflows.claims.{work.module}"), work.function)
-        result = function(cell.settings, folder)
+        if work.alone:
+            with TemporaryDirectory() as scratch:
+                result = function(cell.settings, Path(scratch))
+        else:
+            result = function(cell.settings, folder)
     except EdgeseqError as error:
         result = {"failed": str(error)}
     return Outcome(cell, result, time.perf_counter() - begin)
