@@ -106,17 +106,21 @@ def _claim(judged: Judged, summary: Summary) -> Html:
 
 
 def _parts(parts: Sequence[Part]) -> Html:
-    heads = (
+    heads: tuple[str, ...] = (
         "statement", "rule", "verdict", "effect [95 %]", "smallest", "seed SD", "fold SD",
         "trainings",
     )  # fmt: skip
+    if not any(part.effect for part in parts):
+        heads = heads[:4]
     rows = [
         tag(
             "tr",
             tag("th", words.statement(part), scope="row"),
             tag("td", part.rule, class_="rule"),
             tag("td", _word(part.word)),
-            [tag("td", text) for text in (words.found(part), *words.spread(part.effect))],
+            [tag("td", text) for text in (words.found(part), *words.spread(part.effect))][
+                : len(heads) - 3
+            ],
         )
         for part in parts
     ]
