@@ -2,16 +2,24 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 from family_tables import accuracy_table, families_table, task_table
 from page_parts import RESULTS, block, machine_line, measured_on
 
+from edgeseq.claims import CLAIMS
+from edgeseq.claims.claim import load_claim
+from edgeseq.claims.plan import SCALES
+from edgeseq.claims.store import Store
+from edgeseq.claims.summary import summarise
 from edgeseq.cli import main
 from edgeseq.recipes import Calibration, load_quantization
+from edgeseq.report.claims_markdown import verdict_block
 from edgeseq.report.demo import DemoResult
 from edgeseq.report.reference import BLOCKS
 from edgeseq.report.text import demo_rows
+from edgeseq.shipped import shipped
 
 
 def commands() -> str:
@@ -316,6 +324,17 @@ def reduce_range_table() -> str:
     return block(heads, rows, measured_on(table))
 
 
+CELLS = Path(str(shipped("devices") / "results" / "claims"))
+
+
+def claims_table() -> str:
+    """What the committed cells of the claims come to."""
+    store = Store(CELLS)
+    if not len(store):
+        return "Not measured yet."
+    return verdict_block(summarise(list(map(load_claim, CLAIMS)), SCALES["full"], store))
+
+
 README_BLOCKS = {
     **BLOCKS,
     "calibration table": calibration_table,
@@ -327,6 +346,7 @@ README_BLOCKS = {
     "accuracy table": accuracy_table,
     "baseline table": baseline_table,
     "choices table": choices_table,
+    "claims table": claims_table,
     "demo table": demo_table,
     "everywhere table": everywhere_table,
     "folds line": folds_line,

@@ -134,14 +134,10 @@ class Plan:
     def gain(self, first: Sequence[Cell], second: Sequence[Cell]) -> Effect | None:
         """Return how much better `first` is: points of a percentage, or per cent of an error."""
         results = [result for cell in second if (result := self.get(cell)) is not None]
-        ours, theirs = self.values(first), self.values(second)
         if not results:
             return None
-        if results[0]["higher_is_better"]:
-            return difference(ours, theirs, POINTS)
-        whole = sum(theirs.values()) / len(theirs) / 100
-        ours, theirs = ({d: v / whole for d, v in side.items()} for side in (ours, theirs))
-        return difference(theirs, ours, PER_CENT)
+        better = bool(results[0]["higher_is_better"])
+        return gained(self.values(first), self.values(second), higher_is_better=better)
 
     def _chosen(self, task: str, family: str) -> dict[str, Any]:
         """Return the learning rate and the length that the search chose."""
@@ -184,6 +180,15 @@ POINTS, PER_CENT = "points", "%"
 MARGIN = {POINTS: 2.0, PER_CENT: 3.0}
 """Differences that matter, by their unit: below them nobody would choose another model. People
 differ by 7 to 8 points on `har`."""
+
+
+def gained(first: Values, second: Values, *, higher_is_better: bool) -> Effect | None:
+    """Return how much better scores are: points of a percentage, or per cent of an error."""
+    if higher_is_better or not second:
+        return difference(first, second, POINTS)
+    whole = sum(second.values()) / len(second) / 100
+    first, second = ({draw: v / whole for draw, v in side.items()} for side in (first, second))
+    return difference(second, first, PER_CENT)
 
 
 def ready(cell: Cell) -> bool:

@@ -7,6 +7,7 @@ The only place that prints or exits. Command modules import what they need when 
 import click
 
 from edgeseq import __version__
+from edgeseq.cli.advise import advise
 from edgeseq.cli.app import App
 from edgeseq.cli.bench import bench
 from edgeseq.cli.check import check
@@ -46,6 +47,6 @@ def main() -> None:
 
 for command in (
     tasks, train, export, quantize, check, run, explain, bench, compare, report, inspect, devices,
-    demo, claims,
+    demo, claims, advise,
 ):  # fmt: skip
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""A run of claims as text and Markdown, and the files that it leaves."""
+"""A run of claims in a terminal, and the files that it leaves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Any
 from rich.table import Table
 
 from edgeseq import files
-from edgeseq.claims.summary import Judged, Summary
+from edgeseq.claims.summary import Summary
+from edgeseq.report.claims_markdown import markdown
+from edgeseq.report.html.claims import render
 
-VERDICTS, MARKDOWN = "verdicts.json", "report.md"
+VERDICTS, MARKDOWN, PAGE = "verdicts.json", "report.md", "report.html"
 
 
 def declarations(declared: Sequence[Mapping[str, Any]]) -> Table:
@@ -38,29 +40,7 @@ def verdicts(summary: Summary, out: Path) -> Table:
 
 
 def leave(summary: Summary, out: Path) -> None:
-    """Write the verdicts and the report into `out`."""
+    """Write the verdicts and the report, as a page and as Markdown, into `out`."""
     files.write_json(out / VERDICTS, summary.to_json())
     files.write_text(out / MARKDOWN, markdown(summary))
-
-
-def verdict_table(summary: Summary) -> str:
-    """Return the verdicts as a Markdown table."""
-    lines = ["| claim | the essay says | verdict | measured |", "|---|---|---|---|"]
-    for judged in summary.claims:
-        verdict = judged.verdict
-        lines.append(
-            f"| `{verdict.claim}` | {verdict.hypothesis} | **{verdict.word}** | {_found(judged)} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _found(judged: Judged) -> str:
-    parts = judged.verdict.parts
-    if all(part.word == "not measured" for part in parts):
-        return f"{judged.measured} of {len(judged.cells)} cells"
-    return "<br>".join(f"{part.statement} *{part.word}*: {part.measured}" for part in parts)
-
-
-def markdown(summary: Summary) -> str:
-    """Return the whole report as Markdown."""
-    return f"# The claims, tested\n\n{verdict_table(summary)}"
+    files.write_text(out / PAGE, render(summary))

@@ -16,7 +16,7 @@ COMMANDS = main.commands
 def test_verbs_come_in_the_order_of_the_work():
     assert list(COMMANDS) == [
         "tasks", "train", "export", "quantize", "check", "run", "explain", "bench", "compare",
-        "report", "inspect", "devices", "demo", "claims",
+        "report", "inspect", "devices", "demo", "claims", "advise",
     ]  # fmt: skip
 
 

@@ -58,13 +58,13 @@ def draw(
         chart.add(line(LEFT, y(value), WIDTH - RIGHT, y(value), "baseline"))
         chart.add(text(LEFT + 4, y(value) - 5, f"{name} {value:.1f}", "note"))
     if len(front) > 1:
-        chart.add(path(_stairs([(x(point.x), y(point.y)) for point in front]), "front"))
+        chart.add(path(stairs([(x(point.x), y(point.y)) for point in front]), "front"))
     for point in points:
         chart.add(dot(x(point.x), y(point.y), point.class_, point.tip))
     return x, y
 
 
-def _stairs(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def stairs(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Go across to the next point's cost, then to its score: between them nothing is known."""
     steps = points[:1]
     for (_, y), (u, v) in pairwise(points):
@@ -81,9 +81,17 @@ RADII = (12.0, 20.0, 30.0, 42.0, 56.0, 72.0)
 WAYS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
 
 
-def name_points(chart: Chart, places: Sequence[Place], names: Sequence[tuple[str, str]]) -> None:
-    """Write each (name, class) beside its place, where it covers neither a point nor a name."""
-    taken = [_box(x, y, 11, 11) for x, y in places]
+def name_points(
+    chart: Chart,
+    places: Sequence[Place],
+    names: Sequence[tuple[str, str]],
+    avoid: Sequence[Place] = (),
+) -> None:
+    """Write each (name, class) beside its place, where it covers neither a point nor a name.
+
+    Points without a name are there to `avoid`.
+    """
+    taken = [_box(x, y, 11, 11) for x, y in (*places, *avoid)]
     for (x, y), name, class_ in _shared(places, names):
         width = LETTER * len(name)
         tries = [
