@@ -174,7 +174,10 @@ def _rank(cell: Cell) -> tuple[int, int]:
 def _about() -> dict[str, Any]:
     """Return machine and versions, for the head of files."""
     machine = asdict(this_machine())
-    kept = ("cpu", "architecture", "flags", "cores", "system", "python", "numpy", "onnxruntime")
+    kept = (
+        "cpu", "architecture", "flags", "cores", "board", "system", "virtualised", "python",
+        "numpy", "onnxruntime", "providers",
+    )  # fmt: skip
     return {
         "edgeseq": __version__,
         **{name: machine[name] for name in kept},
