@@ -14,7 +14,7 @@ Result = Mapping[str, Any]
 """JSON values."""
 
 Kind = Literal[
-    "train", "tune", "quantized", "baselines", "explain",
+    "train", "tune", "quantized", "explain",
     "roofline", "achieved", "train-speed", "latency", "memory", "edge",
 ]  # fmt: skip
 """What is done; `edgeseq.workflows.claims.kinds` says by which function."""

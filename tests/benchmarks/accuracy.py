@@ -15,7 +15,6 @@ import dataclasses
 import json
 import math
 import platform
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -138,6 +137,7 @@ def _work(jobs: Sequence[Job], workers: int, runs: Path) -> Iterator[Cell]:
 def measured(job: Job, runs: Path) -> Cell:
     """Train, write the graph and its int8 twin, and judge both frame by frame."""
     from edgeseq.train import default_settings, default_spec, fit
+    from edgeseq.workflows.claims.training import graph_scores
 
     task = load_task(job.task)
     named = {**dataclasses.asdict(job), "fold": job.fold}
@@ -148,40 +148,15 @@ def measured(job: Job, runs: Path) -> Cell:
     settings = default_settings(task, job.family, fold=job.fold, seed=job.seed)
     run = runs / f"{job.task}-{job.family}-{job.params}-{job.seed}"
     checkpoint = fit(task, spec, settings, run, resume=True)
-    scores = dict(zip(("fp32", "int8"), _judged(checkpoint, task), strict=True))
-    test = checkpoint.scores["test"]
+    scores, test = graph_scores(checkpoint, task), checkpoint.scores["test"]
     return Cell(
         **named,
         parameters=checkpoint.parameters,
         metric=test.metric,
         higher_is_better=test.higher_is_better,
-        **scores,
+        fp32=scores.fp32,
+        int8=scores.int8,
     )
-
-
-def _judged(checkpoint: Any, task: Any) -> Iterator[float]:
-    """Yield the scores of the graph for one frame a call and of its int8 twin."""
-    from edgeseq.export import build_graph
-    from edgeseq.quantize.file import quantize_file
-    from edgeseq.recipes import load_recipe
-    from edgeseq.runtime import StreamModel
-    from edgeseq.tasks.base import stream
-    from edgeseq.workflows.evidence import Evidence
-
-    test = task.split(checkpoint.fold).test
-    evidence = Evidence(stream(test, 1), task, test)
-    graph = build_graph(
-        checkpoint.model, task.frame, task.output,
-        frames=1, newest=True, producer="accuracy.py", recipe="streaming-fp32",
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        source, twin = Path(folder) / "step.onnx", Path(folder) / "step.int8.onnx"
-        source.write_bytes(graph.SerializeToString())
-        quantize_file(source, twin, load_recipe(RECIPE))
-        for path in (source, twin):
-            losses = evidence.losses(StreamModel.load(path))
-            assert losses is not None
-            yield losses.value
 
 
 def _baselines(task: str, fold: int) -> dict[str, float]:

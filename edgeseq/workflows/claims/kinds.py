@@ -27,7 +27,6 @@ KINDS: Mapping[str, Work] = {
     "train": Work("training", "train"),
     "tune": Work("training", "tune"),
     "quantized": Work("training", "quantized"),
-    "baselines": Work("training", "baselines"),
     "explain": Work("explaining", "explained"),
     "roofline": Work("machine", "roofline", alone=True),
     "achieved": Work("machine", "achieved", alone=True),

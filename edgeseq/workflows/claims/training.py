@@ -7,7 +7,7 @@ an interrupted one goes on; elsewhere it is trained again.
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +68,32 @@ def tune(settings: Settings, folder: Path) -> dict[str, Any]:
 
 
 def quantized(settings: Settings, folder: Path) -> dict[str, Any]:
-    """Return the scores of a training's graph for one frame a call and of its int8 twin.
+    """Return the scores of a training's graph for one frame a call and of its int8 twin."""
+    checkpoint = trained(settings, folder)
+    scores = graph_scores(checkpoint, load_task(settings["task"]))
+    test = checkpoint.scores["test"]
+    return {
+        "metric": test.metric,
+        "higher_is_better": test.higher_is_better,
+        "fp32": scores.fp32,
+        "int8": scores.int8,
+        "bytes": [scores.fp32_bytes, scores.int8_bytes],
+    }
 
-    Both are played frame by frame, as an app feeds them.
-    """
+
+@dataclass(frozen=True)
+class GraphScores:
+    """Test scores of a run's graph for one frame a call, played frame by frame as an app does."""
+
+    fp32: float
+    int8: float
+    fp32_bytes: int
+    int8_bytes: int
+    """Sizes of the files."""
+
+
+def graph_scores(checkpoint: "Checkpoint", task: Task) -> GraphScores:
+    """Write a run's graph for one frame a call and its int8 twin, and judge both."""
     from edgeseq.export import build_graph
     from edgeseq.quantize.file import quantize_file
     from edgeseq.recipes import load_recipe
@@ -79,39 +101,23 @@ def quantized(settings: Settings, folder: Path) -> dict[str, Any]:
     from edgeseq.tasks.base import stream
     from edgeseq.workflows.evidence import Evidence
 
-    checkpoint, task = trained(settings, folder), load_task(settings["task"])
-    test = task.split(settings["fold"]).test
+    test = task.split(checkpoint.fold).test
     evidence = Evidence(stream(test, 1), task, test)
     graph = build_graph(
         checkpoint.model, task.frame, task.output,
         frames=1, newest=True, producer="edgeseq claims", recipe="streaming-fp32",
     )  # fmt: skip
-    values = []
+    scores = []
     with tempfile.TemporaryDirectory() as temporary:
-        source, twin = Path(temporary) / "step.onnx", Path(temporary) / "step.int8.onnx"
-        source.write_bytes(graph.SerializeToString())
-        quantize_file(source, twin, load_recipe(RECIPE))
-        for path in (source, twin):
+        files = [Path(temporary) / f"{name}.onnx" for name in ("fp32", "int8")]
+        files[0].write_bytes(graph.SerializeToString())
+        quantize_file(files[0], files[1], load_recipe(RECIPE))
+        for path in files:
             losses = evidence.losses(StreamModel.load(path))
-            assert losses is not None
-            values.append(losses.value)
-        size = [path.stat().st_size for path in (source, twin)]
-    test_score = checkpoint.scores["test"]
-    return {
-        "metric": test_score.metric,
-        "higher_is_better": test_score.higher_is_better,
-        "fp32": values[0],
-        "int8": values[1],
-        "bytes": size,
-    }
-
-
-def baselines(settings: Settings, _: Path) -> dict[str, Any]:
-    """Return the scores of a task's baselines on a fold. Settings: `task`, `fold`."""
-    from edgeseq.workflows.accuracy import baselines as fitted
-
-    scores = fitted(settings["task"], settings["fold"])
-    return {name: score.value for name, score in scores.items()}
+            assert losses is not None  # a step graph can always be scored
+            scores.append(losses.value)
+        fp32_bytes, int8_bytes = (path.stat().st_size for path in files)
+        return GraphScores(scores[0], scores[1], fp32_bytes, int8_bytes)
 
 
 def trained(settings: Settings, folder: Path, **changes: Any) -> "Checkpoint":  # noqa: ANN401
