@@ -275,10 +275,11 @@ def test_what_never_forgets_needs_windows_of_the_same_frames():
     assert "too short to compare the same ones" in verdicts["drift"].reason
 
 
-def test_false_alarms():
+@pytest.mark.parametrize("soaks", [5, pytest.param(25, marks=pytest.mark.slow)])
+def test_false_alarms(soaks):
     """Slow phases, noise and memory that jumps: at most 5 % of soaks may cry wolf."""
     alarms, decided, plain = 0, 0, 0
-    for seed in range(25):
+    for seed in range(soaks):
         rng = np.random.default_rng(seed)
         jumps = iter(np.cumsum(rng.choice([0, 4096, -4096], 10_000)).tolist())
         verdicts, result = run(
@@ -289,9 +290,9 @@ def test_false_alarms():
         alarms += any(item.verdict == "fail" for item in verdicts.values())
         decided += verdicts["latency"].verdict == "pass"
         plain += judge("plain", result.plain).verdict == "pass"
-    assert alarms <= 1
-    assert decided >= 22, "and not because nothing is ever decided"
-    assert plain <= 6, "without the control hardly any could be"
+    assert alarms <= soaks / 20
+    assert decided >= 0.88 * soaks, "and not because nothing is ever decided"
+    assert plain <= soaks / 4, "without the control hardly any could be"
 
 
 def line(slope, *, noise=0.0, count=40):
@@ -454,7 +455,9 @@ def test_the_harness_takes_no_memory_and_the_result_is_kept(bundle, tmp_path):
         SoakResult.from_json(result.to_json() | {"schema": 0}, where="old.json")
 
 
-@pytest.mark.parametrize("name", ["har-lstm", "glucose-transformer"])
+@pytest.mark.parametrize(
+    "name", ["har-lstm", pytest.param("glucose-transformer", marks=pytest.mark.slow)]
+)
 def test_golden_models_agree_with_a_control_that_is_fresh(name):
     result = soak(GOLDEN / name, settings=SoakSettings(steps=24_000))
     told = {item.promise: item for item in result.budget}

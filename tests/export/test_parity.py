@@ -42,8 +42,7 @@ def window_of(name):
     return getattr(SPECS[name], "window", 7)
 
 
-@pytest.mark.parametrize("streams", [1, 3])
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("output", "streams"), [("logits", 3), ("value", 1)])
 @pytest.mark.parametrize("name", SPECS)
 @settings(deadline=None, max_examples=8)
 @given(data=st.data())
@@ -57,7 +56,7 @@ def test_any_cut_is_the_whole(name, output, streams, data):
     assert relative_error(outputs, whole(model, frames)) <= LIMIT
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("family", FAMILIES)
 def test_any_weights(family, seed):
     model = model_of(family, LOGITS, seed)
@@ -66,8 +65,7 @@ def test_any_weights(family, seed):
     assert relative_error(outputs, whole(model, frames)) <= LIMIT
 
 
-@pytest.mark.parametrize("streams", [1, 3])
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("output", "streams"), [("logits", 3), ("value", 1)])
 @pytest.mark.parametrize("name", WINDOWED)
 def test_newest_step_is_the_whole(name, output, streams):
     model = model_of(name, OUTPUTS[output])
@@ -255,7 +253,7 @@ def assert_in_place_is_exact(loop, frames, cuts):
 
 @pytest.mark.parametrize("streams", [1, 3])
 @pytest.mark.parametrize("name", SPECS)
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @given(data=st.data())
 def test_in_place_is_exact_for_any_cut(name, streams, data):
     window = window_of(name)

@@ -291,7 +291,9 @@ def test_second_variant_is_gated_too(run_of, monkeypatch, tmp_path):
 rotary = ring.OneFrame.angles
 
 
-@pytest.mark.parametrize("at", ["gate", "manifest", "swap"])
+@pytest.mark.parametrize(
+    "at", ["swap", *(pytest.param(at, marks=pytest.mark.slow) for at in ("gate", "manifest"))]
+)
 def test_kill_9_leaves_the_old_bundle(at, old, run_of):
     path, _ = old
     before = snapshot(path)
