@@ -6,10 +6,12 @@ arXiv:2005.00928), can be read as far as they rank frames in the same order, bey
 the more" says already, which nobody needs a gate for.
 """
 
+from collections.abc import Iterator
+
 from edgeseq.claims.cell import Cell
 from edgeseq.claims.claim import Claim, part
 from edgeseq.claims.effects import Effect, Values, difference, effect
-from edgeseq.claims.figures import Bars, Figure
+from edgeseq.claims.figures import Bars, Figure, Heat
 from edgeseq.claims.panels import bar
 from edgeseq.claims.plan import Plan
 from edgeseq.claims.verdict import Part, Word
@@ -26,8 +28,10 @@ INPUTS = 40
 def explained(plan: Plan, task: str, family: str) -> tuple[Cell, ...]:
     """Return the cells that explain a family's trainings."""
     inputs = max(10, round(INPUTS * plan.scale.repetitions))
-    return tuple(
-        Cell("explain", {**cell.settings, "inputs": inputs}) for cell in plan.trained(task, family)
+    first, *others = plan.trained(task, family)
+    return (
+        Cell("explain", {**first.settings, "inputs": inputs, "picture": True}),
+        *(Cell("explain", {**cell.settings, "inputs": inputs}) for cell in others),
     )
 
 
@@ -73,7 +77,35 @@ def _less(found: Effect) -> Word:
 
 
 def figures(plan: Plan) -> tuple[Figure, ...]:
-    """Show how well each method agrees with occlusion."""
+    """Show how well each method agrees with occlusion, and what is inside for a real example."""
+    return (*_agreements(plan), *(map_ for task in TASKS for map_ in _maps(plan, task)))
+
+
+def _maps(plan: Plan, task: str) -> Iterator[Figure]:
+    """Yield gates and attention of the first trainings on their first test window."""
+    for name, family, title, rows in (
+        ("kept", "lstm", "Forget gates of the last layer", "unit"),
+        ("attended", "transformer", "Attention of the last layer", "from frame"),
+    ):
+        found = plan.get(explained(plan, task, family)[0])
+        if not found or name not in found:
+            continue
+        values = tuple(tuple(row) for row in found[name])
+        mattered = sorted(range(len(values[0])), key=lambda n: -found["occlusion"][n])[:3]
+        yield Heat(
+            f"{title}: {task}",
+            "frame",
+            rows,
+            tuple(map(str, range(len(values)))),
+            tuple(map(str, range(len(values[0])))),
+            values,
+            "",
+            f"A test window that was taken for {found['label']}; by occlusion frames "
+            f"{', '.join(map(str, sorted(mattered)))} mattered most.",
+        )
+
+
+def _agreements(plan: Plan) -> tuple[Figure, ...]:
     return tuple(
         Bars(
             f"Agreement with occlusion: {task}",

@@ -140,7 +140,7 @@ def trained(settings: Settings, folder: Path, **changes: Any) -> "Checkpoint":  
 
 def _judged(name: str, value: Any) -> bool:  # noqa: ANN401 - a JSON value
     """Say whether a setting changes how a training is judged, and not the training."""
-    return name == "inputs" or (name == "broken" and value != "labels")
+    return name in ("inputs", "picture") or (name == "broken" and value != "labels")
 
 
 def _changed(task: Task, settings: Settings) -> Task:
