@@ -40,7 +40,10 @@ def test_without_a_gpu_it_is_one_line_and_exit_1(tmp_path):
     assert list(tmp_path.iterdir()) == [], "and no file with made-up figures"
 
 
-@pytest.fixture(scope="module", params=cuda.BUNDLES)
+@pytest.fixture(
+    scope="module",
+    params=[cuda.BUNDLES[0], *(pytest.param(b, marks=pytest.mark.slow) for b in cuda.BUNDLES[1:])],
+)
 def bundle(request, tmp_path_factory):
     source = ROOT / "tests/golden" / request.param
     return cuda.with_fp16(source, tmp_path_factory.mktemp("fp16"))

@@ -69,10 +69,19 @@ def streamed(model, recipe, folder):
     return frame_by_frame(StreamModel.load(folder / "quantized.onnx"), FRAMES[None])[0]
 
 
+RECIPES = ("int8-dynamic", "int8-per-tensor", "int8-weights", "int4-weights")
+
+
 @pytest.mark.parametrize(
-    "name", ["int8-dynamic", "int8-per-tensor", "int8-weights", "int4-weights"]
+    ("family", "name"),
+    [
+        pytest.param(
+            family, name, marks=() if number % 2 == place % 2 else pytest.mark.slow
+        )  # by default each family with half the recipes, each recipe with half the families
+        for number, family in enumerate(SPECS)
+        for place, name in enumerate(RECIPES)
+    ],
 )
-@pytest.mark.parametrize("family", SPECS)
 def test_the_twin_says_what_the_file_says(family, name, tmp_path):
     """Most frames to the last digits. In some a last bit decides between two levels, as it also
     does between the twin and itself in double precision; attention carries that on for a window."""
