@@ -56,6 +56,19 @@ def totals(summary: Summary) -> str:
     return f"{len(found):,} of {every:,} cells measured, {took} one after the other"
 
 
+def caution(summary: Summary) -> str:
+    """Return what a budget that is not full cannot say; empty where it is."""
+    scale = summary.scale
+    if scale.tuned:
+        return ""
+    return (
+        f"A rehearsal: models of {scale.params:,} parameters were trained for "
+        f"{100 * scale.length:g} % of their steps ({100 * scale.generated:g} % on generated tasks) "
+        "and nothing was tuned, so that refuted may mean no more than not trained yet. "
+        "--budget full decides."
+    )
+
+
 def headline(summary: Summary) -> str:
     """Return how many claims came to which word: `2 supported, 5 not measured`."""
     words = [judged.verdict.word for judged in summary.claims]

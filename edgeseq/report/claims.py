@@ -8,6 +8,7 @@ from rich.table import Table
 
 from edgeseq import files
 from edgeseq.claims.summary import Summary
+from edgeseq.report.claim_words import caution
 from edgeseq.report.claims_markdown import markdown
 from edgeseq.report.html.claims import render
 
@@ -28,7 +29,8 @@ def declarations(declared: Sequence[Mapping[str, Any]]) -> Table:
 
 def verdicts(summary: Summary, out: Path) -> Table:
     """Return the verdicts."""
-    table = Table(title=f"Verdicts, {summary.scale.name}; report in {out}", show_lines=True)
+    title = f"Verdicts, {summary.scale.name}; report in {out}"
+    table = Table(title=title, caption=caution(summary) or None, show_lines=True)
     for name in ("claim", "the essay says", "verdict", "measured", "cells"):
         table.add_column(name, overflow="fold")
     for judged in summary.claims:

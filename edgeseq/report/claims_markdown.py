@@ -18,7 +18,7 @@ def markdown(summary: Summary) -> str:
     """Return the whole report."""
     blocks = [
         f"# {words.TITLE}: {words.headline(summary)}",
-        f"Budget {summary.scale.name}; {words.totals(summary)}.",
+        f"Budget {summary.scale.name}; {words.totals(summary)}. {words.caution(summary)}".rstrip(),
         verdict_table(summary),
         "## How to read it",
         _list(f"*{word}*: {meaning}" for word, meaning in words.WORDS.items()),

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from importlib.resources import files
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from claims.filled import MACHINE, filled, summary_of
@@ -12,6 +13,7 @@ from report.reading import Drawn, Page, drawings
 from edgeseq.claims.claim import load_claim
 from edgeseq.claims.figures import Bar, Bars, Curves, Heat, Line, Point, Points
 from edgeseq.claims.plan import SCALES
+from edgeseq.claims.store import Store
 from edgeseq.claims.summary import summarise
 from edgeseq.report.claims import leave
 from edgeseq.report.claims_markdown import markdown, numbers, verdict_block
@@ -92,6 +94,14 @@ def test_what_is_only_told_says_so(summary):
     told = replace(summary, claims=(replace(judged, verdict=verdict),))
     for text in (render(told), markdown(told)):
         assert text.count(f"{first.statement} (Another device: decides nothing.)") == 2
+
+
+def test_a_rehearsal_says_so_and_a_full_run_does_not():
+    claims = [load_claim("order")]
+    short, full = (summarise(claims, SCALES[name], Store(Path("none"))) for name in ("10m", "full"))
+    for form in (render, markdown):
+        assert "not trained yet" in form(short)
+        assert "not trained yet" not in form(full)
 
 
 def test_leave(summary, tmp_path):

@@ -30,7 +30,7 @@ def _body(summary: Summary) -> Html:
             "header",
             tag("p", f"edgeseq claims · budget {summary.scale.name}", class_="eyebrow"),
             tag("h1", f"{words.TITLE}: {words.headline(summary)}"),
-            tag("p", f"{words.totals(summary)}.", class_="lead"),
+            tag("p", f"{words.totals(summary)}. {words.caution(summary)}", class_="lead"),
         ),
         section("Verdicts", _verdicts(summary)),
         section("How to read it", _reading()),
