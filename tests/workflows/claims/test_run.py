@@ -52,8 +52,8 @@ def test_time_left_is_told_from_the_closest_like(tmp_path):
     first, second, third, fourth = trainings("order", count=4)
     other = trainings("order", "gru")
     elsewhere = trainings("text")
-    baseline = [Cell("baselines", {"task": "text", "fold": 0})]
-    run = run_of([first, second, third, fourth, *other, *elsewhere, *baseline], tmp_path)
+    searched = [Cell("tune", {"task": "text", "fold": 0})]
+    run = run_of([first, second, third, fourth, *other, *elsewhere, *searched], tmp_path)
     assert state(run, 2) == State(0, 7, None, None)
     last = Outcome(first, {}, 10.0)
     run.store.add(last)
@@ -63,7 +63,7 @@ def test_time_left_is_told_from_the_closest_like(tmp_path):
     # Two more of this family take 15 s each; another task and another kind as long as any cell.
     assert state(run, 1).left_s == pytest.approx(2 * 15 + 30 + 30)
     assert state(run, 3).left_s == pytest.approx((2 * 15 + 30 + 30) / 3)
-    for cell in (third, fourth, *elsewhere, *baseline):
+    for cell in (third, fourth, *elsewhere, *searched):
         run.store.add(Outcome(cell, {"failed": "why"}, 1.0))
     assert state(run, 2) == State(7, 7, 0.0, None)
 
