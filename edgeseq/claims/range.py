@@ -35,16 +35,16 @@ def grid(plan: Plan) -> tuple[Cell, ...]:
     """Return both families at every lag of both tasks."""
     return tuple(
         cell
-        for lag in plan.scale.some(LAGS[: _lags(plan)])
+        for lag in lags(plan)
         for task in TASKS
         for family in FAMILIES
         for cell in trained(plan, task, family, lag)
     )
 
 
-def _lags(plan: Plan) -> int:
-    """Return how many lags the budget has; 512 frames cost more than all others."""
-    return len(LAGS) if plan.scale.tuned else 3
+def lags(plan: Plan) -> tuple[int, ...]:
+    """Return the lags that the budget has: 512 frames cost more than all others together."""
+    return {"10m": LAGS[:2], "1h": LAGS[:3], "full": LAGS}[plan.scale.name]
 
 
 def skill(plan: Plan, task: str, family: str, lag: int) -> Values:
@@ -56,8 +56,7 @@ def skill(plan: Plan, task: str, family: str, lag: int) -> Values:
 
 
 def _lost(plan: Plan, task: str, family: str) -> Effect | None:
-    lags = plan.scale.some(LAGS[: _lags(plan)])
-    near, far = (skill(plan, task, family, lag) for lag in (lags[0], lags[-1]))
+    near, far = (skill(plan, task, family, lags(plan)[end]) for end in (0, -1))
     return difference(near, far, "points")
 
 
@@ -114,8 +113,7 @@ def figures(plan: Plan) -> tuple[Figure, ...]:
 
 
 def _line(skills: partial[Values], family: str, plan: Plan) -> Line:
-    lags = plan.scale.some(LAGS[: _lags(plan)])
-    found = [(lag, e) for lag in lags if (e := effect(skills(family, lag), "%"))]
+    found = [(lag, e) for lag in lags(plan) if (e := effect(skills(family, lag), "%"))]
     return Line(
         NAMES[family],
         tuple(float(lag) for lag, _ in found),
