@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from edgeseq.train import Checkpoint
 
 Settings = Mapping[str, Any]
-STEPS = 1200
-"""Of a task that says nothing."""
 RECIPE = "int8-dynamic"
 SIZES = ("positions", "window")
 """Settings that are sizes of the model."""
@@ -122,13 +120,14 @@ def graph_scores(checkpoint: "Checkpoint", task: Task) -> GraphScores:
 
 def trained(settings: Settings, folder: Path, **changes: Any) -> "Checkpoint":  # noqa: ANN401
     """Return the run of a cell: the one in `folder`, or a new one."""
-    from edgeseq.train import default_settings, default_spec, fit
+    from edgeseq.train import FitSettings, default_settings, fit
+    from edgeseq.workflows.train import TrainRequest, requested_spec
 
     task = load_task(settings["task"])
     sizes = {name: settings[name] for name in SIZES if name in settings}
-    spec = default_spec(task, settings["family"], settings["params"], **sizes)
-    spec = replace(spec, **sizes)
-    steps = round(settings["length"] * int(task.training.get("steps", STEPS)))
+    request = TrainRequest(settings["task"], settings["family"], settings["params"], sizes)
+    spec = requested_spec(task, request)
+    steps = round(settings["length"] * int(task.training.get("steps", FitSettings.steps)))
     how = default_settings(
         task, settings["family"],
         fold=settings["fold"], seed=settings["seed"], lr=settings["lr"], steps=steps, **changes,
