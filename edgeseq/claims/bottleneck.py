@@ -7,11 +7,11 @@ ring holds all that it is asked to remember: N entries, never N x N.
 
 import math
 
-import numpy as np
-
 from edgeseq.claims.cell import Cell, Result
-from edgeseq.claims.claim import Claim
+from edgeseq.claims.claim import Claim, unmeasured
+from edgeseq.claims.effects import exponent
 from edgeseq.claims.figures import Curves, Figure, Line
+from edgeseq.claims.panels import NAMES
 from edgeseq.claims.plan import Plan
 from edgeseq.claims.verdict import Part, Word
 
@@ -47,7 +47,7 @@ def judge(plan: Plan) -> tuple[Part, ...]:
 def _fixed(found: Result | None) -> Part:
     statement = "An LSTM's history is a vector of fixed size."
     if found is None:
-        return Part(statement, FIXED, "not measured", "not measured")
+        return unmeasured(statement, FIXED, None)
     states = found["state_bytes"]["step"]
     word: Word = "supported" if len(set(states)) == 1 else "refuted"
     return Part(statement, FIXED, word, f"{states[0]:,} bytes after any number of frames")
@@ -55,9 +55,9 @@ def _fixed(found: Result | None) -> Part:
 
 def _square(found: Result | None) -> Part:
     statement = "Attention over a whole sequence holds N x N."
-    k = None if found is None else exponent(found["lengths"], found["peak_mib"]["sequence"])
+    k = None if found is None else _exponent(found["lengths"], found["peak_mib"]["sequence"])
     if k is None:
-        return Part(statement, SQUARED, "not measured", "not measured")
+        return unmeasured(statement, SQUARED, None)
     word: Word = "inconclusive"
     if k > SQUARE:
         word = "supported"
@@ -69,37 +69,35 @@ def _square(found: Result | None) -> Part:
 def _held(found: Result | None) -> Part:
     statement = "A Transformer that streams has to hold N x N, too."
     if found is None:
-        return Part(statement, HELD, "not measured", "not measured")
+        return unmeasured(statement, HELD, None)
     ring, growing = (found["state_bytes"][form] for form in ("step", "growing-cache"))
-    k = exponent(found["lengths"], growing) or math.nan
+    k = _exponent(found["lengths"], growing) or math.nan
     word: Word = "refuted" if k < STRAIGHT and len(set(ring)) == 1 else "supported"
     said = f"the ring holds {ring[-1]:,} bytes always, a growing cache N^{k:.2f}"
     return Part(statement, HELD, word, said)
 
 
-def exponent(lengths: list[int], amounts: list[float | None]) -> float | None:
+def _exponent(lengths: list[int], amounts: list[float | None]) -> float | None:
     """Return k of amount ~ length^k over the two longest; none where one is not known."""
-    known = [
-        (math.log(length), math.log(amount))
-        for length, amount in zip(lengths, amounts, strict=True)
-        if amount is not None and amount > 0
-    ][-2:]
-    if len(known) < 2:
-        return None
-    (x0, y0), (x1, y1) = known
-    return float(np.float64(y1 - y0) / (x1 - x0))
+    known = _known(lengths, amounts)[-2:]
+    return exponent([x for x, _ in known], [y for _, y in known])
+
+
+def _known(lengths: list[int], amounts: list[float | None]) -> list[tuple[int, float]]:
+    pairs = zip(lengths, amounts, strict=True)
+    return [(x, y) for x, y in pairs if y is not None and y > 0]
 
 
 def figures(plan: Plan) -> tuple[Figure, ...]:
     """Show state and peak memory against the length."""
     found = [(family, result) for family in FAMILIES if (result := plan.get(cell(plan, family)))]
     states = [
-        _line(f"{_NAMES[family]}, {form}", result["lengths"], amounts, 1 / 1024)
+        _line(f"{NAMES[family]}, {form}", result["lengths"], amounts, 1 / 1024)
         for family, result in found
         for form, amounts in result["state_bytes"].items()
     ]
     peaks = [
-        _line(f"{_NAMES[family]}, {form}", result["lengths"], amounts, 1.0)
+        _line(f"{NAMES[family]}, {form}", result["lengths"], amounts, 1.0)
         for family, result in found
         for form, amounts in result["peak_mib"].items()
     ]
@@ -114,13 +112,10 @@ def figures(plan: Plan) -> tuple[Figure, ...]:
 
 
 def _line(name: str, lengths: list[int], amounts: list[float | None], unit: float) -> Line:
-    known = [
-        (x, y * unit) for x, y in zip(lengths, amounts, strict=True) if y is not None and y > 0
-    ]
-    return Line(name, tuple(float(x) for x, _ in known), tuple(y for _, y in known))
+    known = _known(lengths, amounts)
+    return Line(name, tuple(float(x) for x, _ in known), tuple(y * unit for _, y in known))
 
 
-_NAMES = {"lstm": "LSTM", "transformer": "Transformer"}
 FIXED = "as many bytes after 64 frames as after 4,096; refuted otherwise"
 SQUARED = (
     f"peak memory grows with an exponent above {SQUARE} over the two longest; refuted below "

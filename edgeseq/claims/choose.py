@@ -9,14 +9,13 @@ little data: windows of 25 frames on a tenth of the data (`har`); else a day ahe
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from edgeseq.claims import edge
 from edgeseq.claims.cell import Cell
 from edgeseq.claims.claim import Claim
 from edgeseq.claims.effects import Effect
-from edgeseq.claims.figures import Bars, Figure
-from edgeseq.claims.panels import NAMES, bar
+from edgeseq.claims.figures import Figure
+from edgeseq.claims.panels import NAMES, by_unit
 from edgeseq.claims.plan import MARGIN, Plan
 from edgeseq.claims.verdict import Part, Word
 
@@ -68,8 +67,7 @@ def trained(plan: Plan, situation: Situation, family: str) -> tuple[Cell, ...]:
     """Return the trainings of a family in a situation."""
     task, share = SHORT if situation.short else LONG
     size = edge.sizes(plan)[0 if situation.scarce else -1]
-    changes: dict[str, Any] = {} if share == 1 else {"share": share}
-    return plan.trained(task, family, size, **changes)
+    return plan.trained(task, family, size, share=share)
 
 
 def grid(plan: Plan) -> tuple[Cell, ...]:
@@ -131,20 +129,9 @@ def _by_cost(plan: Plan, situation: Situation) -> tuple[Word, str]:
 
 def figures(plan: Plan) -> tuple[Figure, ...]:
     """Show what the essay's choice gains in every situation."""
-    found = [(situation, effect) for situation in SITUATIONS if (effect := gain(plan, situation))]
-    units = sorted({effect.unit for _, effect in found})
-    return tuple(
-        Bars(
-            "The essay's choice against the other",
-            "points" if unit == "points" else "% of the error",
-            tuple(
-                bar(str(situation), effect) for situation, effect in found if effect.unit == unit
-            ),
-            f"Above 0 the essay's choice is better; {MARGIN[unit]:g} {unit} is what matters.",
-            MARGIN[unit],
-        )
-        for unit in units
-    )
+    found = [(str(s), effect) for s in SITUATIONS if (effect := gain(plan, s))]
+    title = "The essay's choice against the other"
+    return by_unit(title, found, "Above 0 the essay's choice is better")
 
 
 RULE = (

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeseq.claims.cell import Cell, digest
+from edgeseq.claims.cell import Cell, Result, digest
 from edgeseq.claims.effects import Effect
 from edgeseq.claims.figures import Figure
 from edgeseq.claims.plan import MARGIN, Plan, Scale, all_cells
-from edgeseq.claims.verdict import Part, Verdict, Word, combine
+from edgeseq.claims.verdict import Part, Verdict, Word, above, combine
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,12 @@ def part(statement: str, rule: str, found: Effect | None, decide: Callable[[Effe
     return Part(statement, rule, word, measured, found)
 
 
+def unmeasured(statement: str, rule: str, found: Result | None, device: str = "cpu") -> Part:
+    """Return a part that nothing decides: its cell is missing, or says in short why it is empty."""
+    why = str((found or {}).get("not measured", "not measured")).partition(":")[0]
+    return Part(statement, rule, "not measured", why, elsewhere=device != "cpu")
+
+
 def better(found: Effect) -> Word:
     """Say whether an effect is a gain that matters: all of it above 0, some beyond the margin."""
     if found.high < MARGIN[found.unit]:
@@ -93,10 +99,7 @@ def better(found: Effect) -> Word:
 
 def as_good(found: Effect) -> Word:
     """Say whether an effect is no loss that matters."""
-    margin = -MARGIN[found.unit]
-    if found.low > margin:
-        return "supported"
-    return "refuted" if found.high < margin else "inconclusive"
+    return above(found.interval, -MARGIN[found.unit])
 
 
 BETTER = "interval above 0; refuted where all of it is below the margin that matters"

@@ -6,7 +6,6 @@ gain more than the LSTM from the rest. Where the curves cross is shown.
 """
 
 from functools import partial
-from typing import Any
 
 from edgeseq.claims.cell import Cell
 from edgeseq.claims.claim import BETTER, Claim, better, part
@@ -23,8 +22,7 @@ FAMILIES = ("lstm", "transformer")
 
 def trained(plan: Plan, task: str, family: str, share: float) -> tuple[Cell, ...]:
     """Return the trainings on a share of the data."""
-    changes: dict[str, Any] = {} if share == 1 else {"share": share}
-    return plan.trained(task, family, **changes)
+    return plan.trained(task, family, share=share)
 
 
 def grid(plan: Plan) -> tuple[Cell, ...]:

@@ -87,3 +87,8 @@ def _between(means: np.ndarray, groups: Sequence[np.ndarray], within: float | No
         return None
     seeds = len(groups) / sum(1 / len(group) for group in groups)  # harmonic mean
     return math.sqrt(max(0.0, float(means.var(ddof=1)) - (within or 0.0) / seeds))
+
+
+def exponent(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Return k of y ~ x^k by least squares of logarithms; none where there are fewer than two."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0]) if len(x) > 1 else None

@@ -14,7 +14,7 @@ from edgeseq.claims.effects import Effect, Values, difference, effect
 from edgeseq.claims.figures import Bars, Figure, Heat
 from edgeseq.claims.panels import bar
 from edgeseq.claims.plan import Plan
-from edgeseq.claims.verdict import Part, Word
+from edgeseq.claims.verdict import Part, Word, above
 
 TASKS = ("har", "images")
 READ = {"gates": "lstm", "attention": "transformer"}
@@ -65,15 +65,11 @@ def judge(plan: Plan) -> tuple[Part, ...]:
 
 
 def _readable(level: Effect) -> Word:
-    if level.low > SOMEWHAT:
-        return "supported"
-    return "refuted" if level.high < SOMEWHAT else "inconclusive"
+    return above(level.interval, SOMEWHAT)
 
 
 def _less(found: Effect) -> Word:
-    if found.low > 0:
-        return "supported"
-    return "refuted" if found.high < 0 else "inconclusive"
+    return above(found.interval, 0)
 
 
 def figures(plan: Plan) -> tuple[Figure, ...]:

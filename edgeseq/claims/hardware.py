@@ -6,7 +6,7 @@ core is parallel, too: it computes 8 or 16 numbers at once. On CUDA it is asked 
 """
 
 from edgeseq.claims.cell import Cell, Result
-from edgeseq.claims.claim import Claim
+from edgeseq.claims.claim import Claim, unmeasured
 from edgeseq.claims.figures import Bar, Bars, Figure, Line, Point, Points
 from edgeseq.claims.panels import NAMES
 from edgeseq.claims.plan import Plan
@@ -57,8 +57,7 @@ def _fits(plan: Plan, what: str, batch: int, length: int, device: str) -> Part:
     found = [plan.get(cell(plan, family, what, batch, length, device)) for family in FAMILIES]
     shares = [result["share"] for result in found if result and "share" in result]
     if len(shares) < 2:
-        why = str((found[0] or {}).get("not measured", "not measured")).partition(":")[0]
-        return Part(statement, FITS, "not measured", why, elsewhere=device != "cpu")
+        return unmeasured(statement, FITS, found[0], device)
     attention, recurrence = shares
     low, high = attention[1] / recurrence[2], attention[2] / recurrence[1]
     said = (

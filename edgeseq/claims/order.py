@@ -10,7 +10,7 @@ from edgeseq.claims.effects import Effect, difference
 from edgeseq.claims.figures import Bars, Figure
 from edgeseq.claims.panels import bar
 from edgeseq.claims.plan import Plan
-from edgeseq.claims.verdict import Part, Word
+from edgeseq.claims.verdict import Part, Word, above
 from edgeseq.families import POSITIONS
 
 TASK = "order"
@@ -55,15 +55,11 @@ def _best_level(plan: Plan) -> Effect | None:
 
 
 def _knows(level: Effect) -> Word:
-    if level.low > SOLVED:
-        return "supported"
-    return "refuted" if level.high < SOLVED else "inconclusive"
+    return above(level.interval, SOLVED)
 
 
 def _told(gain: Effect) -> Word:
-    if gain.low > MATTERS:
-        return "supported"
-    return "refuted" if gain.high < MATTERS else "inconclusive"
+    return above(gain.interval, MATTERS)
 
 
 def figures(plan: Plan) -> tuple[Figure, ...]:

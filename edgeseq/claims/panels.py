@@ -1,12 +1,11 @@
 """Figures that several claims draw in the same way."""
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 from edgeseq.claims.cell import Cell
 from edgeseq.claims.effects import Effect
 from edgeseq.claims.figures import Bar, Bars, Figure, Line
-from edgeseq.claims.plan import MARGIN, Plan
+from edgeseq.claims.plan import MARGIN, POINTS, Plan
 
 NAMES = {
     "lstm": "LSTM", "gru": "GRU", "transformer": "Transformer", "cnn": "CNN", "vit": "ViT",
@@ -21,17 +20,23 @@ def gains(plan: Plan, tasks: Sequence[str], first: str, second: str) -> tuple[Fi
         for task in tasks
         if (effect := plan.gain(plan.trained(task, first), plan.trained(task, second)))
     ]
-    by_unit = groupby(sorted(found, key=lambda pair: pair[1].unit), lambda pair: pair[1].unit)
+    ours, theirs = (NAMES.get(family, family) for family in (first, second))
+    note = f"Above 0 the {ours} is better. Bars end at the mean, lines are 95 % intervals"
+    return by_unit(f"{ours} against {theirs}", found, note)
+
+
+def by_unit(title: str, found: Sequence[tuple[str, Effect]], note: str) -> tuple[Figure, ...]:
+    """Show gains with the margin that matters, a bar each; one figure a unit."""
+    units = sorted({effect.unit for _, effect in found})
     return tuple(
         Bars(
-            f"{NAMES.get(first, first)} against {NAMES.get(second, second)}",
-            "points" if unit == "points" else "% of the error",
-            tuple(bar(task, effect) for task, effect in pairs),
-            f"Above 0 the {NAMES.get(first, first)} is better. Bars end at the mean, lines are "
-            f"95 % intervals; {MARGIN[unit]:g} {unit} is what matters.",
+            title,
+            "points" if unit == POINTS else "% of the error",
+            tuple(bar(name, effect) for name, effect in found if effect.unit == unit),
+            f"{note}; {MARGIN[unit]:g} {unit} is what matters.",
             MARGIN[unit],
         )
-        for unit, pairs in by_unit
+        for unit in units
     )
 
 
@@ -47,7 +52,12 @@ def line(
     cells: Callable[[float], Sequence[Cell]],
 ) -> Line:
     """Return the mean scores along an axis with their band, where there are any."""
-    found = [(x, effect) for x in axis if (effect := plan.level(cells(x), "")) is not None]
+    return band(name, axis, lambda x: plan.level(cells(x), ""))
+
+
+def band(name: str, axis: Sequence[float], level: Callable[[float], Effect | None]) -> Line:
+    """Return means along an axis with their intervals, where there are any."""
+    found = [(x, effect) for x in axis if (effect := level(x)) is not None]
     return Line(
         name,
         tuple(float(x) for x, _ in found),

@@ -90,6 +90,8 @@ class Plan:
         task: str,
         family: str,
         params: int | None = None,
+        *,
+        share: float = 1.0,
         **changes: Any,  # noqa: ANN401 - JSON values
     ) -> tuple[Cell, ...]:
         """Return the trainings of a family on a task, over folds and seeds.
@@ -100,9 +102,12 @@ class Plan:
             task: its name, which may end in a size.
             family: of the model.
             params: at most so many; none: the budget's.
-            changes: `share` of the training set, `positions`, `window`, `broken`.
+            share: of the training set.
+            changes: `positions`, `window`, `broken`.
         """
         chosen = self._chosen(task, family)
+        if share != 1:
+            changes["share"] = share
         return tuple(
             Cell(
                 "train",

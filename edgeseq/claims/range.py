@@ -5,13 +5,11 @@ of right answers, `adding` by how much of the error of always answering 1 is gon
 one who remembers. The Transformer's window reaches back to the start, as the claim assumes.
 """
 
-from functools import partial
-
 from edgeseq.claims.cell import Cell
 from edgeseq.claims.claim import Claim, part
 from edgeseq.claims.effects import Effect, Values, difference, effect
 from edgeseq.claims.figures import Curves, Figure, Line
-from edgeseq.claims.panels import NAMES
+from edgeseq.claims.panels import NAMES, band
 from edgeseq.claims.plan import Plan
 from edgeseq.claims.verdict import Part, Word
 
@@ -104,7 +102,7 @@ def figures(plan: Plan) -> tuple[Figure, ...]:
             f"Remembered against distance: {task}",
             "frames between mark and question",
             "skill, %",
-            tuple(_line(partial(skill, plan, task), family, plan) for family in FAMILIES),
+            tuple(_line(plan, task, family) for family in FAMILIES),
             "100 is remembering, recall: 12.5 is guessing, adding: 0 is. Bands: 95 % intervals.",
             log_x=True,
         )
@@ -112,14 +110,9 @@ def figures(plan: Plan) -> tuple[Figure, ...]:
     )
 
 
-def _line(skills: partial[Values], family: str, plan: Plan) -> Line:
-    found = [(lag, e) for lag in lags(plan) if (e := effect(skills(family, lag), "%"))]
-    return Line(
-        NAMES[family],
-        tuple(float(lag) for lag, _ in found),
-        tuple(e.mean for _, e in found),
-        tuple(e.low for _, e in found),
-        tuple(e.high for _, e in found),
+def _line(plan: Plan, task: str, family: str) -> Line:
+    return band(
+        NAMES[family], lags(plan), lambda lag: effect(skill(plan, task, family, int(lag)), "%")
     )
 
 

@@ -5,7 +5,6 @@ Transformer has to be better. Sizes are what a device can hold.
 """
 
 from functools import partial
-from typing import Any
 
 from edgeseq.claims.cell import Cell
 from edgeseq.claims.claim import BETTER, Claim, better, part
@@ -22,8 +21,7 @@ FAMILIES = ("transformer", "lstm")
 
 def trained(plan: Plan, task: str, family: str, size: int, share: float) -> tuple[Cell, ...]:
     """Return the trainings of a size on a share of the data."""
-    changes: dict[str, Any] = {} if share == 1 else {"share": share}
-    return plan.trained(task, family, size, **changes)
+    return plan.trained(task, family, size, share=share)
 
 
 def sizes(plan: Plan) -> tuple[int, ...]:

@@ -5,13 +5,11 @@ sequence. Slowly: more time a frame than the Transformer at the longest sequence
 serial: then the LSTM's disadvantage grows with the length, which a fit of time ~ length^k shows.
 """
 
-import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from edgeseq.claims.cell import Cell, Result
-from edgeseq.claims.claim import Claim
+from edgeseq.claims.claim import Claim, unmeasured
+from edgeseq.claims.effects import exponent
 from edgeseq.claims.figures import Curves, Figure, Line
 from edgeseq.claims.panels import NAMES
 from edgeseq.claims.plan import Plan
@@ -66,9 +64,7 @@ def times(plan: Plan, family: str, device: str) -> Mapping[int, list[float]]:
 
 
 def _missing(plan: Plan, statement: str, rule: str, device: str) -> Part:
-    found = plan.get(cell(plan, "lstm", LENGTHS[-1], device)) or {}
-    why = str(found.get("not measured", "not measured")).partition(":")[0]
-    return Part(statement, rule, "not measured", why, elsewhere=device != "cpu")
+    return unmeasured(statement, rule, plan.get(cell(plan, "lstm", LENGTHS[-1], device)), device)
 
 
 def _slower(plan: Plan, device: str) -> Part:
@@ -83,7 +79,7 @@ def _slower(plan: Plan, device: str) -> Part:
 
 def _serial(plan: Plan, device: str) -> Part:
     statement, rule = f"The LSTM falls behind as sequences grow on {device}.", SERIAL
-    lstm, other = (exponent(times(plan, family, device)) for family in FAMILIES)
+    lstm, other = (_exponent(times(plan, family, device)) for family in FAMILIES)
     if lstm is None or other is None:
         return _missing(plan, statement, rule, device)
     word: Word = "inconclusive"
@@ -94,13 +90,8 @@ def _serial(plan: Plan, device: str) -> Part:
     return Part(statement, rule, word, f"k = {lstm:.2f} against the Transformer's {other:.2f}")
 
 
-def exponent(times: Mapping[int, list[float]]) -> float | None:
-    """Return k of time a step ~ length^k, fitted to medians by least squares of logarithms."""
-    if len(times) < 2:
-        return None
-    x = [math.log(length) for length in times]
-    y = [math.log(found[0] * length) for length, found in times.items()]
-    return float(np.polyfit(x, y, 1)[0])
+def _exponent(times: Mapping[int, list[float]]) -> float | None:
+    return exponent([*times], [found[0] * length for length, found in times.items()])
 
 
 def figures(plan: Plan) -> tuple[Figure, ...]:
